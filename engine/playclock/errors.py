@@ -1,0 +1,164 @@
+"""What can go wrong, one class per distinct thing that the caller must do.
+
+An error carries its reason and data, never a status: `playclock.rpc.status` has the one table to gRPC, each dialect one to
+its own codes. What a correct caller meets every day is no error but a value that the core returns.
+
+    EngineError
+    ├── BadRequest                 mend the request
+    ├── Unauthenticated            mend the credentials
+    │   ├── InvalidApiKey  InvalidSignature  RequestExpired  RequestReplayed
+    ├── PermissionDenied           ask somebody who may
+    │   └── NotPcCafe
+    ├── NotFound                   stop asking for it
+    │   ├── GameNotFound  LaunchNotFound  SessionNotFound
+    ├── WrongState                 stop: it is over
+    │   ├── LaunchEnded  SessionEnded  SessionEnding  AlreadyEnded
+    ├── RequestIdReused            use a new request id
+    ├── CursorExpired              list, then watch anew
+    └── TryAgain                   the same call, later
+        ├── TooMuchContention  StoreAway
+"""
+
+from typing import ClassVar
+
+
+class EngineError(Exception):
+    """Something that the caller has to deal with. `metadata` goes to the caller, so it never holds a secret."""
+
+    reason: ClassVar[str]
+
+    def __init__(self, message: str, **metadata: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata = {name: str(value) for name, value in metadata.items() if value is not None}
+
+
+class BadRequest(EngineError):
+    """A field is missing, malformed or out of range. `violations` maps the field's path to what is wrong with it."""
+
+    reason = "BAD_REQUEST"
+
+    def __init__(self, violations: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{field}: {problem}" for field, problem in violations.items()))
+        self.violations = violations
+
+
+class Unauthenticated(EngineError):
+    """The caller has not proved who it is."""
+
+
+class InvalidApiKey(Unauthenticated):
+    """No key or token, or one that is unknown or of an inactive game."""
+
+    reason = "INVALID_API_KEY"
+
+
+class InvalidSignature(Unauthenticated):
+    """The signature is missing or wrong, or its launcher is unknown."""
+
+    reason = "INVALID_SIGNATURE"
+
+
+class RequestExpired(Unauthenticated):
+    """The signed time is outside the window."""
+
+    reason = "REQUEST_EXPIRED"
+
+
+class RequestReplayed(Unauthenticated):
+    """The nonce has been used before."""
+
+    reason = "REQUEST_REPLAYED"
+
+
+class PermissionDenied(EngineError):
+    """The caller is known and may not do this."""
+
+    reason = "PERMISSION_DENIED"
+
+
+class NotPcCafe(PermissionDenied):
+    """The caller's address belongs to no PC cafe."""
+
+    reason = "NOT_PC_CAFE"
+
+
+class NotFound(EngineError):
+    """There is no such thing, or it is somebody else's: the answer is the same."""
+
+
+class GameNotFound(NotFound):
+    """There is no such game."""
+
+    reason = "GAME_NOT_FOUND"
+
+
+class LaunchNotFound(NotFound):
+    """There is no such launch of this launcher, or it fell silent."""
+
+    reason = "LAUNCH_NOT_FOUND"
+
+
+class SessionNotFound(NotFound):
+    """There is no such session of this game and user, or it fell silent."""
+
+    reason = "SESSION_NOT_FOUND"
+
+
+class WrongState(EngineError):
+    """It is over, or nearly."""
+
+
+class LaunchEnded(WrongState):
+    """The launch has ended."""
+
+    reason = "LAUNCH_ENDED"
+
+
+class SessionEnded(WrongState):
+    """The session has ended and cannot be kept alive."""
+
+    reason = "SESSION_ENDED"
+
+
+class SessionEnding(WrongState):
+    """The session is over for the player; the bill is still to be confirmed."""
+
+    reason = "SESSION_ENDING"
+
+
+class AlreadyEnded(WrongState):
+    """The session had ended before. The metadata has the figures of its settlement."""
+
+    reason = "ALREADY_ENDED"
+
+
+class RequestIdReused(EngineError):
+    """The request id was used before with other contents."""
+
+    reason = "REQUEST_ID_REUSED"
+
+
+class CursorExpired(EngineError):
+    """Events after the cursor are no longer kept."""
+
+    reason = "CURSOR_EXPIRED"
+
+
+class TryAgain(EngineError):
+    """Nothing is wrong with the call. The same call may succeed later."""
+
+    retry_after_ms: ClassVar[int] = 1_000
+
+
+class TooMuchContention(TryAgain):
+    """Others changed the same record again and again. Nothing was done."""
+
+    reason = "TOO_MUCH_CONTENTION"
+    retry_after_ms = 50
+
+
+class StoreAway(TryAgain):
+    """The store cannot be reached. Whether the call took effect is not known."""
+
+    reason = "STORE_UNAVAILABLE"

@@ -1,0 +1,1 @@
+"""Where records lie: versions and bytes, and no word of the domain."""
