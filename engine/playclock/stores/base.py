@@ -49,7 +49,7 @@ class Put(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     expect: int
     data: bytes
-    due_ms: int | None | Unmoved = None
+    due_ms: int | Unmoved | None = None
     """When the record next wants attention: filed in the due index; None takes it out."""
     retain_until_ms: int | None = None
     """From when on the store may drop the record; None keeps it. Never before that, perhaps long after."""

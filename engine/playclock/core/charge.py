@@ -1,0 +1,105 @@
+"""What play time costs, and what an account holds back for it. Integers only: milliseconds and millionths of a currency.
+
+What a session owes is the difference of a cumulative function of its billable time, so the total never depends on how
+many heartbeats there were (RFC 8506 calls it cumulative charging).
+"""
+
+from enum import IntEnum
+
+import msgspec
+
+FOREVER_MS = 1 << 53
+"""Longer than any session lasts: what a free tariff affords."""
+
+
+class Rounding(IntEnum):
+    """What a unit that has begun costs."""
+
+    STARTED_UNIT = 1
+    EXACT = 2
+
+
+class Tariff(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A price of play time. A session keeps the one that it began with."""
+
+    id: str
+    currency: str
+    unit_ms: int
+    price_micros: int
+    rounding: Rounding
+
+
+class Account(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Prepaid credit. `held_micros` of the balance are set aside for sessions that are running."""
+
+    id: str
+    currency: str
+    balance_micros: int
+    held_micros: int
+
+    @property
+    def free_micros(self) -> int:
+        """What may still be set aside."""
+        return self.balance_micros - self.held_micros
+
+
+class Charge(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A session's side of the bill: what was billed, and what its account holds back for it."""
+
+    account_id: str
+    tariff: Tariff
+    billed_micros: int
+    held_micros: int
+
+    @property
+    def paid_ms(self) -> int:
+        """How much billable time, from the session's start, is covered by what was billed and is held."""
+        return affordable_ms(self.tariff, self.billed_micros + self.held_micros)
+
+
+def cost_micros(tariff: Tariff, billable_ms: int) -> int:
+    """Return the price of so much time since the session's start. Never falls as time grows."""
+    if tariff.rounding is Rounding.STARTED_UNIT:
+        return -(-billable_ms // tariff.unit_ms) * tariff.price_micros
+    return billable_ms * tariff.price_micros // tariff.unit_ms
+
+
+def affordable_ms(tariff: Tariff, micros: int) -> int:
+    """Return the longest billable time that costs no more than `micros`."""
+    if tariff.price_micros == 0:
+        return FOREVER_MS
+    if tariff.rounding is Rounding.STARTED_UNIT:
+        return micros // tariff.price_micros * tariff.unit_ms
+    return ((micros + 1) * tariff.unit_ms - 1) // tariff.price_micros
+
+
+def bill(charge: Charge, billable_ms: int) -> Charge:
+    """Bill the time up to `billable_ms` out of what is held, and hold the rest on."""
+    total_micros = cost_micros(charge.tariff, billable_ms)
+    posted_micros = total_micros - charge.billed_micros
+    assert 0 <= posted_micros <= charge.held_micros, "billed beyond what was held"
+    return msgspec.structs.replace(charge, billed_micros=total_micros, held_micros=charge.held_micros - posted_micros)
+
+
+def reserve(charge: Charge, until_ms: int, free_micros: int) -> Charge:
+    """Hold enough for the billable time up to `until_ms`, or as much as there is."""
+    wanted_micros = cost_micros(charge.tariff, until_ms) - charge.billed_micros
+    held_micros = max(charge.held_micros, min(wanted_micros, charge.held_micros + free_micros))
+    return msgspec.structs.replace(charge, held_micros=held_micros)
+
+
+def release(charge: Charge) -> Charge:
+    """Hold nothing any more."""
+    return msgspec.structs.replace(charge, held_micros=0)
+
+
+def settle(account: Account, before: Charge | None, after: Charge) -> Account:
+    """Carry what changed in a session's charge over to its account."""
+    billed_before, held_before = (before.billed_micros, before.held_micros) if before else (0, 0)
+    settled = msgspec.structs.replace(
+        account,
+        balance_micros=account.balance_micros - (after.billed_micros - billed_before),
+        held_micros=account.held_micros + after.held_micros - held_before,
+    )
+    assert 0 <= settled.held_micros <= settled.balance_micros, "an account cannot hold more than it has"
+    return settled

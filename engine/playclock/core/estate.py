@@ -1,0 +1,216 @@
+"""The estate: games, cafes, launchers, prices, and who may say that they are who.
+
+Small, read by every call and changed by hand, so each process keeps the whole of it in memory as one `Estate`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TypeVar
+
+import msgspec
+
+from playclock.core.charge import Tariff
+from playclock.core.ids import partition_of
+
+R = TypeVar("R")
+
+
+class Game(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
+    """A game. Of its servers' keys only the SHA-256 is kept."""
+
+    id: str
+    number: int
+    name: str
+    brand: str
+    image_url: str
+    play_url: str
+    demo_url: str
+    api_key_hashes: tuple[bytes, ...]
+
+
+class AccountPlan(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
+    """An account as the operator described it; its money is a record of its own."""
+
+    id: str
+    currency: str
+    opening_balance_micros: int
+
+
+class Cafe(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
+    """A PC cafe: its addresses in CIDR notation, and who pays which price."""
+
+    id: str
+    name: str
+    networks: tuple[str, ...]
+    account_id: str | None
+    tariff_id: str | None
+
+    @property
+    def partition(self) -> int:
+        """Where everything lies that happens in the cafe: with the account that pays for it."""
+        return partition_of("cafe", self.id) if self.account_id is None else partition_of("account", self.account_id)
+
+
+class Launcher(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
+    """An installation of the launcher, and the secrets with which it may sign."""
+
+    id: str
+    secrets: tuple[bytes, ...]
+
+
+class Agent(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
+    """A caller of the agent API."""
+
+    id: int
+    name: str
+    api_token: bytes | None
+    games: tuple[int, ...]
+
+
+class Developer(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
+    """A caller of the games API."""
+
+    id: str
+    secret: bytes
+
+
+class MatchClient(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
+    """A game's client of the match API."""
+
+    id: str
+    secret: bytes
+    game_id: str
+    match_info_url: str
+
+
+Resource = Game | Tariff | AccountPlan | Cafe | Launcher | Agent | Developer | MatchClient
+
+KINDS: Mapping[str, type[Resource]] = {
+    "game": Game,
+    "tariff": Tariff,
+    "plan": AccountPlan,
+    "cafe": Cafe,
+    "launcher": Launcher,
+    "agent": Agent,
+    "developer": Developer,
+    "matchclient": MatchClient,
+}
+"""The kinds of resources, as their keys name them."""
+
+DIRECTORY_KEY = "00:directory:estate"
+"""Where the list of all resources lies. Its version is the estate's revision."""
+
+
+class Directory(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The keys of all resources."""
+
+    keys: tuple[str, ...]
+
+
+def resource_key(resource: Resource) -> str:
+    """Return the key of a resource's record. All of them lie in one partition, so that a change is one commit."""
+    kind = next(name for name, known in KINDS.items() if type(resource) is known)
+    return f"00:{kind}:{resource.id}"
+
+
+def hash_key(api_key: str) -> bytes:
+    """Return what is kept of an API key or a bearer token. They are random, so a plain SHA-256 gives nothing away."""
+    return hashlib.sha256(api_key.encode("utf-8", "surrogatepass")).digest()
+
+
+class Estate:
+    """All resources at one revision, with what every call looks up."""
+
+    def __init__(self, resources: Iterable[Resource] = (), revision: int = 0) -> None:
+        self.revision = revision
+        self.resources = {resource_key(resource): resource for resource in resources}
+        self.games = {game.id: game for game in self._all(Game)}
+        self.tariffs = {tariff.id: tariff for tariff in self._all(Tariff)}
+        self.plans = {plan.id: plan for plan in self._all(AccountPlan)}
+        self.cafes = {cafe.id: cafe for cafe in self._all(Cafe)}
+        self.launchers = {launcher.id: launcher for launcher in self._all(Launcher)}
+        self.match_clients = self._all(MatchClient)
+        self.game_of_key = {digest: game.id for game in self.games.values() for digest in game.api_key_hashes}
+        self._networks: dict[tuple[int, int], dict[int, Cafe]] = {}
+        for cafe in self.cafes.values():
+            for text in cafe.networks:
+                network = ip_network(text)
+                slot = self._networks.setdefault((network.version, network.prefixlen), {})
+                slot[int(network.network_address)] = cafe
+        self._prefixes = sorted(self._networks, key=lambda prefix: -prefix[1])
+
+    def cafe_at(self, address: str) -> Cafe | None:
+        """Return the cafe with the narrowest network that holds the address; None where there is none, or no address."""
+        parsed = parse_address(address)
+        if parsed is None:
+            return None
+        bits = parsed.max_prefixlen
+        for version, length in self._prefixes:
+            if version == parsed.version:
+                network = int(parsed) >> (bits - length) << (bits - length)
+                cafe = self._networks[version, length].get(network)
+                if cafe is not None:
+                    return cafe
+        return None
+
+    def _all(self, kind: type[R]) -> list[R]:
+        return [resource for resource in self.resources.values() if isinstance(resource, kind)]
+
+
+def parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the address, an IPv4 address in IPv6 clothes as IPv4; None for what is no address."""
+    try:
+        parsed = ip_address(text)
+    except ValueError:
+        return None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return mapped or parsed
+
+
+def parse_network(text: str) -> IPv4Network | IPv6Network | None:
+    """Return the network in CIDR notation; None for what is none, or has bits set beyond its prefix."""
+    try:
+        return ip_network(text)
+    except ValueError:
+        return None
+
+
+def problems(estate: Estate) -> dict[str, str]:
+    """Return what does not fit together in an estate, as a map from the resource to a sentence. Empty where all does."""
+    found: dict[str, str] = {}
+    claimed: dict[object, str] = {}
+
+    def claim(what: object, owner: str, sentence: str) -> None:
+        if claimed.setdefault(what, owner) != owner:
+            found[owner] = sentence
+
+    for game in estate.games.values():
+        for digest in game.api_key_hashes:
+            claim(digest, f"game/{game.id}", "one of its api_keys is another game's too")
+        claim(game.number or object(), f"game/{game.id}", f"number {game.number} is another game's too")
+    for cafe in estate.cafes.values():
+        for network in cafe.networks:
+            claim(network, f"cafe/{cafe.id}", f"the network {network} is another cafe's too")
+        problem = _cafe_problem(estate, cafe)
+        if problem:
+            found[f"cafe/{cafe.id}"] = problem
+    for client in estate.match_clients:
+        if client.game_id not in estate.games:
+            found[f"match_client/{client.id}"] = f"there is no game {client.game_id}"
+    return found
+
+
+def _cafe_problem(estate: Estate, cafe: Cafe) -> str | None:
+    if (cafe.account_id is None) != (cafe.tariff_id is None):
+        return "account and tariff go together"
+    if cafe.account_id is None or cafe.tariff_id is None:
+        return None
+    plan, tariff = estate.plans.get(cafe.account_id), estate.tariffs.get(cafe.tariff_id)
+    if plan is None:
+        return f"there is no account {cafe.account_id}"
+    if tariff is None:
+        return f"there is no tariff {cafe.tariff_id}"
+    if plan.currency != tariff.currency:
+        return f"account {plan.id} is in {plan.currency}, tariff {tariff.id} in {tariff.currency}"
+    return None

@@ -1,0 +1,112 @@
+"""Ids, tokens and keys. Every one of them begins with its partition, so that what belongs together commits together.
+
+An id is a UUIDv4 (RFC 9562) whose first two hex digits are the partition; 114 random bits remain. There is one spelling of
+each: canonical, lower case, ASCII.
+"""
+
+import hashlib
+import re
+from typing import Final
+
+SESSION_PREFIX: Final = "gs_"
+"""Before a game session's UUID, as the PlayWave document shows it."""
+LAUNCH_PREFIX: Final = "ls_"
+"""Before a launch's UUID: the launcher's session token."""
+
+_UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_OTT = re.compile(_UUID, re.ASCII)
+_SESSION_ID = re.compile(SESSION_PREFIX + _UUID, re.ASCII)
+_LAUNCH_ID = re.compile(LAUNCH_PREFIX + _UUID, re.ASCII)
+
+
+def partition_of(kind: str, name: str) -> int:
+    """Return the partition of something that an operator named: an account, or a cafe without one."""
+    return hashlib.sha256(f"{kind}\0{name}".encode()).digest()[0]
+
+
+def make_uuid(partition: int, random: bytes) -> str:
+    """Make a UUIDv4 that lies in the partition, from 16 random bytes, of which 114 bits are used."""
+    raw = bytearray(random[:16])
+    raw[0] = partition
+    raw[6] = raw[6] & 0x0F | 0x40
+    raw[8] = raw[8] & 0x3F | 0x80
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def is_uuid(text: str) -> bool:
+    """Whether the text is a UUID in its canonical spelling, of any version: foreign ids, such as games', need not be ours."""
+    return _OTT.fullmatch(text) is not None
+
+
+def is_session_id(text: str) -> bool:
+    """Whether the text is spelled as a game session's id."""
+    return _SESSION_ID.fullmatch(text) is not None
+
+
+def is_launch_id(text: str) -> bool:
+    """Whether the text is spelled as a launcher's session token."""
+    return _LAUNCH_ID.fullmatch(text) is not None
+
+
+def partition_in(text: str) -> int:
+    """Return the partition of a well-formed id, prefixed or not."""
+    return int(text[3:5] if text[2] == "_" else text[:2], 16)
+
+
+def session_key(game_session_id: str) -> str:
+    """Return the key of a session's record."""
+    return f"{game_session_id[3:5]}:session:{game_session_id[3:]}"
+
+
+def launch_key(launch_id: str) -> str:
+    """Return the key of a launch's record."""
+    return f"{launch_id[3:5]}:launch:{launch_id[3:]}"
+
+
+def ott_key(ott: str) -> str:
+    """Return the key of an OTT's record. It holds the OTT's hash, so that who reads the store cannot redeem."""
+    return f"{ott[:2]}:ott:{_digest('ott', ott)}"
+
+
+def seat_key(partition: int, cafe_id: str, pc_id: str) -> str:
+    """Return the key of the record that says what runs on a PC."""
+    return f"{partition:02x}:seat:{_digest('seat', cafe_id, pc_id)}"
+
+
+def server_key(partition: int, game_id: str, server_id: str) -> str:
+    """Return the key of the record that lists a game server's sessions in one partition."""
+    return f"{partition:02x}:server:{_digest('server', game_id, server_id)}"
+
+
+def account_key(account_id: str) -> str:
+    """Return the key of an account's record."""
+    return f"{partition_of('account', account_id):02x}:account:{_digest('account', account_id)}"
+
+
+def nonce_key(launcher_id: str, nonce: str) -> str:
+    """Return the key of the record that says that a launcher has used a nonce."""
+    digest = _digest("nonce", launcher_id, nonce)
+    return f"{digest[:2]}:nonce:{digest}"
+
+
+def claim_key(caller: str, request_id: str) -> str:
+    """Return the key of the record that says with which contents a caller used a request id."""
+    digest = _digest("claim", caller, request_id)
+    return f"{digest[:2]}:claim:{digest}"
+
+
+def answer_key(partition: int, caller: str, request_id: str) -> str:
+    """Return the key of the record that keeps the first answer to a request id, beside what the request did."""
+    return f"{partition:02x}:answer:{_digest('answer', caller, request_id)}"
+
+
+def kind_of(key: str) -> str:
+    """Return the kind of the record that lies under a key."""
+    return key.split(":", 2)[1]
+
+
+def _digest(*parts: str) -> str:
+    """Hash the parts so that no two different lists of parts share a text, and return 32 hex digits."""
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,67 @@
+"""The smaller records: what is kept so that a repeat is recognised, found again, or told of."""
+
+from enum import IntEnum
+
+import msgspec
+
+from playclock.core.outage import Outage
+from playclock.core.session import Session, State
+
+
+class Nonce(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A nonce that was used. That it is there is all it says."""
+
+    used_ms: int
+
+
+class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """With which contents a caller used a request id."""
+
+    contents_sha256: bytes
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The first answer to a request id, written in the same commit as what the request did."""
+
+    data: bytes
+
+
+class ServerSessions(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The live sessions that one game server opened in one partition."""
+
+    session_ids: tuple[str, ...]
+
+
+class Pulse(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The last sign of life of any of our processes, and the outages that are remembered, oldest first."""
+
+    beat_ms: int
+    outages: tuple[Outage, ...] = ()
+
+
+class Happening(IntEnum):
+    """What a session's event tells of."""
+
+    OPENED = 1
+    EXHAUSTED = 2
+    ENDED = 3
+
+
+class SessionEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Something that happened to a session, for the outbox."""
+
+    happening: Happening
+    at_ms: int
+    session: Session
+
+
+def events_of(before: Session, steps: list[Session]) -> list[SessionEvent]:
+    """Return what there is to tell of the steps that a session took, oldest first."""
+    told = []
+    for after in steps:
+        if after.state is State.EXHAUSTED and before.state is State.ACTIVE:
+            told.append(SessionEvent(Happening.EXHAUSTED, after.exhausted_ms or 0, after))
+        elif after.state is State.ENDED and before.state is not State.ENDED:
+            told.append(SessionEvent(Happening.ENDED, after.ended_ms or 0, after))
+        before = after
+    return told
