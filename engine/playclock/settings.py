@@ -1,0 +1,119 @@
+"""The settings: durations and whom to trust. A variable counts before the file, the file before the default.
+
+What can be set is a field of `Timers` or `Security`: `ott_ttl_ms` is `ott_ttl` in the file's `[timers]`, in seconds, and
+the variable `PLAYCLOCK_TIMERS_OTT_TTL`.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from playclock.core.timers import Timers
+from playclock.tomlfile import ConfigurationError, TomlFile, did_you_mean
+from playclock.tomltable import DURATION_BOUNDS, Table, is_token, network, to_milliseconds
+
+TIMER_KEYS: Final = tuple(name.removesuffix("_ms") for name in Timers.__struct_fields__)
+SECURITY_KEYS: Final = ("trusted_proxies", "operator_tokens")
+
+_TIMERS = "PLAYCLOCK_TIMERS_"
+_SECURITY = "PLAYCLOCK_SECURITY_"
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+
+
+class Security(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom the server believes."""
+
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose X-Forwarded-For counts, in CIDR notation."""
+    operator_tokens: tuple[str, ...] = ()
+    """Bearer tokens of operators and internal services."""
+
+    def __repr__(self) -> str:
+        return f"Security(trusted_proxies={self.trusted_proxies!r}, operator_tokens=<{len(self.operator_tokens)} secrets>)"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the settings file and the variables say."""
+
+    timers: Timers = Timers()
+    security: Security = Security()
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Read the settings from a file, if there is one, and the variables. Raises ConfigurationError."""
+    timers: dict[str, int] = {}
+    security: dict[str, list[str]] = {}
+    file = None if path is None else TomlFile.read(path, environ)
+    if file is not None:
+        root = Table.root(file)
+        timers = root.table("timers", _timers) or {}
+        security = root.table("security", _security) or {}
+        root.finish()
+        file.check()
+    problems: list[str] = []
+    timers |= _timers_of_variables(environ, problems)
+    security |= _security_of_variables(environ, problems)
+    if problems:
+        raise ConfigurationError(problems)
+    settings = Settings(
+        timers=Timers(**{f"{key}_ms": value for key, value in timers.items()}),
+        security=Security(**{key: tuple(values) for key, values in security.items()}),
+    )
+    _check_lease(settings.timers, file)
+    return settings
+
+
+def _timers(table: Table) -> dict[str, int]:
+    durations = {key: table.milliseconds(key) for key in TIMER_KEYS}
+    return {key: value for key, value in durations.items() if value is not None}
+
+
+def _security(table: Table) -> dict[str, list[str]]:
+    return {
+        "trusted_proxies": table.networks("trusted_proxies", default=[]),
+        "operator_tokens": table.tokens("operator_tokens"),
+    }
+
+
+def _timers_of_variables(environ: Mapping[str, str], problems: list[str]) -> dict[str, int]:
+    durations = {}
+    for key, text in _variables(environ, _TIMERS, TIMER_KEYS, problems).items():
+        milliseconds = to_milliseconds(float(text)) if _SECONDS.fullmatch(text) else None
+        if milliseconds is None:
+            problems.append(f"{_TIMERS}{key.upper()} must be {DURATION_BOUNDS}, not {text!r}")
+        else:
+            durations[key] = milliseconds
+    return durations
+
+
+def _security_of_variables(environ: Mapping[str, str], problems: list[str]) -> dict[str, list[str]]:
+    given = _variables(environ, _SECURITY, SECURITY_KEYS, problems)
+    lists = {key: [part.strip() for part in text.split(",") if part.strip()] for key, text in given.items()}
+    try:
+        lists |= {key: list(map(network, lists[key])) for key in ("trusted_proxies",) if key in lists}
+    except ValueError as error:
+        problems.append(f"{_SECURITY}TRUSTED_PROXIES {error}")
+    if not all(map(is_token, lists.get("operator_tokens", []))):
+        problems.append(f"{_SECURITY}OPERATOR_TOKENS must be tokens of 1 to 255 visible ASCII characters, separated by commas")
+    return lists
+
+
+def _variables(environ: Mapping[str, str], prefix: str, keys: tuple[str, ...], problems: list[str]) -> dict[str, str]:
+    """Return the values of the variables with the prefix, by key. An empty one counts as absent."""
+    variables = {f"{prefix}{key.upper()}": key for key in keys}
+    given = {name: text for name, text in environ.items() if name.startswith(prefix) and text}
+    problems += [f"unknown setting {name}{did_you_mean(name, variables)}" for name in sorted(given.keys() - variables)]
+    return {variables[name]: text for name, text in given.items() if name in variables}
+
+
+def _check_lease(timers: Timers, file: TomlFile | None) -> None:
+    if timers.session_ttl_ms >= timers.heartbeat_interval_ms:
+        return
+    sentence = (
+        f"session_ttl ({timers.session_ttl_ms / 1000:g} s) must not be shorter than heartbeat_interval "
+        f"({timers.heartbeat_interval_ms / 1000:g} s): every session would end between two heartbeats"
+    )
+    raise ConfigurationError([sentence if file is None else file.at(("timers", "session_ttl"), f"[timers]: {sentence}")])

@@ -1,0 +1,179 @@
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from playclock.core.timers import Timers
+from playclock.settings import Security, Settings, load
+from playclock.tomlfile import ConfigurationError
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "settings.toml"
+HOST_BITS = "must be a network, but '10.0.0.1/8' has host bits set (did you mean '10.0.0.0/8'?)"
+
+
+@pytest.fixture
+def settings_file(tmp_path: Path) -> Path:
+    return tmp_path / "settings.toml"
+
+
+def problems_of(path: Path | None, **environ: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        load(path, environ)
+    return [problem.replace(f"{path}:", "") for problem in caught.value.problems]
+
+
+def test_without_a_file_and_variables_the_documented_defaults_hold() -> None:
+    assert load(None, {}) == Settings(timers=Timers(), security=Security())
+
+
+def test_the_example_file_has_the_defaults_and_development_values() -> None:
+    assert load(EXAMPLE, {}) == Settings(
+        timers=Timers(),
+        security=Security(trusted_proxies=("127.0.0.1/32",), operator_tokens=("dev-operator-token",)),
+    )
+
+
+def test_durations_are_seconds_with_fractions(settings_file: Path) -> None:
+    settings_file.write_text("[timers]\nott_ttl = 0.25\nsession_max = 7200\n")
+    timers = load(settings_file, {}).timers
+    assert timers == Timers(ott_ttl_ms=250, session_max_ms=7_200_000)
+
+
+def test_a_variable_counts_before_the_file(settings_file: Path) -> None:
+    settings_file.write_text('[timers]\ngrace = 10\n[security]\noperator_tokens = ["of-the-file"]\n')
+    settings = load(
+        settings_file,
+        {
+            "PLAYCLOCK_TIMERS_GRACE": "1.5",
+            "PLAYCLOCK_SECURITY_OPERATOR_TOKENS": "one, two",
+            "PLAYCLOCK_SECURITY_TRUSTED_PROXIES": "10.0.0.0/8,::1",
+        },
+    )
+    assert settings.timers.grace_ms == 1500
+    assert settings.security.operator_tokens == ("one", "two")
+    assert settings.security.trusted_proxies == ("10.0.0.0/8", "::1/128")
+
+
+def test_an_empty_variable_counts_as_absent() -> None:
+    assert load(None, {"PLAYCLOCK_TIMERS_GRACE": ""}).timers.grace_ms == 120_000
+
+
+def test_operator_tokens_come_from_variables_and_files(settings_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("from-a-file\n")
+    settings_file.write_text('[security]\noperator_tokens = [{ env = "TOKEN" }, { file = "token" }]\n')
+    assert load(settings_file, {"TOKEN": "from-env"}).security.operator_tokens == ("from-env", "from-a-file")
+
+
+def test_tokens_do_not_show_in_a_representation() -> None:
+    assert "dev-operator-token" not in repr(load(EXAMPLE, {}))
+
+
+def test_every_mistake_is_reported_with_its_line(settings_file: Path) -> None:
+    settings_file.write_text("""\
+[timers]
+ott_tlt = 60
+grace = 0
+session_ttl = "240"
+launcher_ttl = true
+signature_window = nan
+[security]
+trusted_proxies = ["10.0.0.1/8", "nowhere"]
+operator_tokens = [7]
+[limits]
+[[extra]]
+""")
+    secret = 'a string, { env = "NAME" } or { file = "PATH" }'
+    assert problems_of(settings_file) == [
+        "2: [timers]: unknown key 'ott_tlt' (did you mean 'ott_ttl'?)",
+        "3: [timers]: 'grace' must be a number of seconds from 0.001 to 31622400, not 0",
+        "4: [timers]: 'session_ttl' must be a number of seconds, not a string",
+        "5: [timers]: 'launcher_ttl' must be a number of seconds, not a boolean",
+        "6: [timers]: 'signature_window' must be a number of seconds from 0.001 to 31622400, not nan",
+        f"8: [security]: 'trusted_proxies[0]' {HOST_BITS}",
+        "8: [security]: 'trusted_proxies[1]' must be a network in CIDR notation, not 'nowhere'",
+        f"9: [security]: 'operator_tokens[0]' must be {secret}, not an integer",
+        "10: unknown table [limits]",
+        "11: unknown table [[extra]]",
+    ]
+
+
+@pytest.mark.parametrize("written", ["[[timers]]\ngrace = 1", "timers = 5"])
+def test_a_section_that_is_no_table_is_refused(settings_file: Path, written: str) -> None:
+    settings_file.write_text(written)
+    assert problems_of(settings_file) == ["1: 'timers' must be a table: write [timers] above its keys"]
+
+
+def test_a_lease_shorter_than_the_heartbeat_interval_is_refused(settings_file: Path) -> None:
+    settings_file.write_text("# short\n[timers]\nsession_ttl = 60\n")
+    (problem,) = problems_of(settings_file)
+    assert problem == (
+        "3: [timers]: session_ttl (60 s) must not be shorter than heartbeat_interval (120 s): "
+        "every session would end between two heartbeats"
+    )
+
+
+def test_a_lease_made_too_short_by_a_variable_is_refused_too() -> None:
+    (problem,) = problems_of(None, PLAYCLOCK_TIMERS_HEARTBEAT_INTERVAL="300")
+    assert problem.startswith("session_ttl (240 s) must not be shorter than heartbeat_interval (300 s)")
+
+
+def test_wrong_variables_are_named_all_at_once() -> None:
+    assert problems_of(
+        None,
+        PLAYCLOCK_TIMERS_OTT_TLT="1",
+        PLAYCLOCK_TIMERS_GRACE="-1",
+        PLAYCLOCK_TIMERS_OTT_TTL="１",  # noqa: RUF001 a full-width digit, which int() takes
+        PLAYCLOCK_SECURITY_TRUSTED_PROXIES="10.0.0.1/8",
+        PLAYCLOCK_SECURITY_OPERATOR_TOKENS="gültig",
+    ) == [
+        "unknown setting PLAYCLOCK_TIMERS_OTT_TLT (did you mean 'PLAYCLOCK_TIMERS_OTT_TTL'?)",
+        "PLAYCLOCK_TIMERS_GRACE must be a number of seconds from 0.001 to 31622400, not '-1'",
+        "PLAYCLOCK_TIMERS_OTT_TTL must be a number of seconds from 0.001 to 31622400, not '１'",  # noqa: RUF001
+        "PLAYCLOCK_SECURITY_TRUSTED_PROXIES must be a network, but '10.0.0.1/8' has host bits set (did you mean '10.0.0.0/8'?)",
+        "PLAYCLOCK_SECURITY_OPERATOR_TOKENS must be tokens of 1 to 255 visible ASCII characters, separated by commas",
+    ]
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"^nowhere\.toml: cannot be read: No such file or directory$"):
+        load(Path("nowhere.toml"), {})
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"[timers]\ngrace = \n", "2: not valid TOML: Invalid value"),
+        (b'[timers]\ngrace = "1\n', "2: not valid TOML: Illegal character"),
+        (b"a = " + b"9" * 5000, " not valid TOML: Exceeds the limit"),
+        (b'[timers]\n\ngrace = """1\n', "4: not valid TOML: Unterminated string"),
+    ],
+)
+def test_what_is_no_toml_is_refused_with_its_line(settings_file: Path, content: bytes, problem: str) -> None:
+    settings_file.write_bytes(content)
+    (found,) = problems_of(settings_file)
+    assert found.startswith(problem)
+
+
+def test_a_file_that_is_not_utf8_is_refused(settings_file: Path) -> None:
+    settings_file.write_bytes(b"# caf\xe9")
+    with pytest.raises(ConfigurationError, match=r"settings\.toml: is not UTF-8 text \(byte 6\)"):
+        load(settings_file, {})
+
+
+def test_a_byte_order_mark_is_taken_for_what_it_is(settings_file: Path) -> None:
+    settings_file.write_bytes(b"\xef\xbb\xbf[timers]\ngrace = 5\n")
+    assert load(settings_file, {}).timers.grace_ms == 5000
+
+
+@given(st.integers(min_value=1, max_value=366 * 86_400_000))
+def test_every_duration_survives_the_way_through_a_variable(milliseconds: int) -> None:
+    text = f"{milliseconds // 1000}.{milliseconds % 1000:03}"
+    assert load(None, {"PLAYCLOCK_TIMERS_GRACE": text}).timers.grace_ms == milliseconds
+
+
+@given(st.text())
+def test_a_variable_that_is_no_number_is_refused_by_name(text: str) -> None:
+    assume(not re.fullmatch(r"[0-9]*(\.[0-9]*)?", text, re.ASCII))
+    (problem,) = problems_of(None, PLAYCLOCK_TIMERS_GRACE=text)
+    assert problem.startswith("PLAYCLOCK_TIMERS_GRACE must be")
