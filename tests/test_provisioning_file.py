@@ -1,0 +1,305 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from playclock.provisioning import load
+from playclock.tomlfile import ConfigurationError
+from playclock.v1.provisioning_service_pb2 import (
+    Agent,
+    Developer,
+    Launcher,
+    MatchClient,
+    ProvisionedAccount,
+    ProvisionedCafe,
+    ProvisionedGame,
+    Provisioning,
+    Tariff,
+)
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "provisioning.toml"
+GAME = '[[game]]\nid = "3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d"\nname = "Champagne Party"\n'
+
+
+@pytest.fixture
+def cafes(tmp_path: Path) -> Path:
+    return tmp_path / "cafes.toml"
+
+
+def problems_of(path: Path, text: str, **environ: str) -> list[str]:
+    path.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load(path, environ)
+    return [problem.removeprefix(f"{path.parent}/") for problem in caught.value.problems]
+
+
+def test_the_example_file_says_what_the_contract_says() -> None:
+    assert load(EXAMPLE, {}).message == Provisioning(
+        games=[
+            ProvisionedGame(
+                id="3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d",
+                number=123,
+                name="Champagne Party",
+                brand="Mega",
+                image_url="https://cdn.example.com/champagne.jpg",
+                play_url="https://game.example.com/play",
+                demo_url="https://game.example.com/demo",
+                api_keys=["dev-game-key"],
+            )
+        ],
+        tariffs=[
+            Tariff(
+                id="standard",
+                currency="GCOIN",
+                unit_sec=60,
+                price_micros=1_000_000,
+                rounding=Tariff.ROUNDING_STARTED_UNIT,
+            )
+        ],
+        accounts=[ProvisionedAccount(id="cafe-1", currency="GCOIN", opening_balance_micros=500_000_000)],
+        cafes=[
+            ProvisionedCafe(
+                id="cafe-1",
+                name="Seoul One",
+                networks=["127.0.0.0/8", "203.0.113.0/24"],
+                account="cafe-1",
+                tariff="standard",
+            )
+        ],
+        launchers=[Launcher(id="launcher-1", secret="dev-launcher-secret")],
+        agents=[Agent(id=1, name="Agent One", api_token="dev-agent-token", games=[123])],
+        developers=[Developer(id="550e8400-e29b-41d4-a716-446655440000", secret="dev-developer-secret")],
+        match_clients=[
+            MatchClient(
+                client_id="super-game",
+                client_secret="dev-match-secret",
+                game="3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d",
+                match_info_url="http://127.0.0.1:9000/match-info",
+            )
+        ],
+    )
+
+
+def test_an_empty_file_describes_nothing(cafes: Path) -> None:
+    cafes.write_text("")
+    assert load(cafes, {}).message == Provisioning()
+
+
+def test_an_unknown_key_is_named_with_file_line_and_table(cafes: Path) -> None:
+    text = '[[cafe]]\nid = "a"\nname = "A"\nnetworks = []\n\n[[cafe]]\nid = "b"\nname = "B"\nnetworks = []\n'
+    assert problems_of(cafes, text + 'netwroks = ["10.0.0.0/8"]\n') == [
+        "cafes.toml:10: [[cafe]] #2: unknown key 'netwroks' (did you mean 'networks'?)"
+    ]
+
+
+def test_every_mistake_of_a_file_is_reported_at_once_in_its_order(cafes: Path) -> None:
+    text = """\
+title = "cafes"
+[[gmae]]
+[account]
+id = "cafe-1"
+[[game]]
+id = "3F0E8A52-6C1B-4A53-9F0E-0D1F2A3B4C5D"
+number = 9223372036854775808
+brand = ""
+image_url = "champagne.jpg"
+api_keys = ["", "two words", 7, { env = "A", file = "B" }, { evn = "A" }]
+[[tariff]]
+id = "standard"
+unit_sec = 0
+price_micros = -1
+rounding = "up"
+[[cafe]]
+id = 5
+name = "A\\tB"
+networks = [9, "203.0.113.7/24", "10.0.0.0/8"]
+account = "cafe-1"
+[[launcher]]
+id = "launcher-1"
+[[agent]]
+id = true
+name = "One"
+games = [1, "two", 0]
+[[developer]]
+id = "550e8400-e29b-41d4-a716-44665544000ü"
+secret = 1979-05-27
+[[match_client]]
+client_id = "super-game"
+client_secret = "s"
+game = "x"
+match_info_url = "ftp://127.0.0.1/"
+"""
+    host_bits = "must be a network, but '203.0.113.7/24' has host bits set"
+    secret = 'a string, { env = "NAME" } or { file = "PATH" }'
+    uuid = "must be a UUID in lower case, like 3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d"
+    assert problems_of(cafes, text) == [
+        "cafes.toml:1: unknown key 'title'",
+        "cafes.toml:2: unknown table [[gmae]] (did you mean 'game'?)",
+        "cafes.toml:3: 'account' must be tables: write [[account]] above each",
+        "cafes.toml:5: [[game]] #1: 'name' is missing",
+        f"cafes.toml:6: [[game]] #1: 'id' {uuid}, not '3F0E8A52-6C1B-4A53-9F0E-0D1F2A3B4C5D'",
+        "cafes.toml:7: [[game]] #1: 'number' must be from 1 to 9223372036854775807, not 9223372036854775808",
+        "cafes.toml:8: [[game]] #1: 'brand' must be 1 to 1024 printable characters without blanks around them",
+        "cafes.toml:9: [[game]] #1: 'image_url' must be a URL, not 'champagne.jpg'",
+        "cafes.toml:10: [[game]] #1: 'api_keys[0]' must have 1 to 1024 characters",
+        "cafes.toml:10: [[game]] #1: 'api_keys[1]' must be 1 to 255 visible ASCII characters",
+        f"cafes.toml:10: [[game]] #1: 'api_keys[2]' must be {secret}, not an integer",
+        f"cafes.toml:10: [[game]] #1: 'api_keys[3]' must be {secret}, not a table",
+        f"cafes.toml:10: [[game]] #1: 'api_keys[4]' must be {secret}, not a table",
+        "cafes.toml:11: [[tariff]] #1: 'currency' is missing",
+        "cafes.toml:13: [[tariff]] #1: 'unit_sec' must be from 1 to 2147483647, not 0",
+        "cafes.toml:14: [[tariff]] #1: 'price_micros' must be from 0 to 9223372036854775807, not -1",
+        'cafes.toml:15: [[tariff]] #1: \'rounding\' must be "started_unit" or "exact", not "up"',
+        "cafes.toml:17: [[cafe]] #1: 'id' must be a string, not an integer",
+        "cafes.toml:18: [[cafe]] #1: 'name' must be 1 to 1024 printable characters without blanks around them",
+        "cafes.toml:19: [[cafe]] #1: 'networks[0]' must be a string, not an integer",
+        f"cafes.toml:19: [[cafe]] #1: 'networks[1]' {host_bits} (did you mean '203.0.113.0/24'?)",
+        "cafes.toml:20: [[cafe]] #1: 'account' needs a 'tariff' beside it: without a price nothing can be billed",
+        "cafes.toml:21: [[launcher]] #1: 'secret' is missing",
+        "cafes.toml:24: [[agent]] #1: 'id' must be an integer, not a boolean",
+        "cafes.toml:26: [[agent]] #1: 'games[1]' must be an integer, not a string",
+        "cafes.toml:26: [[agent]] #1: 'games[2]' must be the number of a game, not 0",
+        f"cafes.toml:28: [[developer]] #1: 'id' {uuid}, not '550e8400-e29b-41d4-a716-44665544000ü'",
+        f"cafes.toml:29: [[developer]] #1: 'secret' must be {secret}, not a date or time",
+        f"cafes.toml:33: [[match_client]] #1: 'game' {uuid}, not 'x'",
+        "cafes.toml:34: [[match_client]] #1: 'match_info_url' must be an http or https URL, not 'ftp://127.0.0.1/'",
+    ]
+
+
+def test_what_two_tables_may_not_share_is_refused_without_showing_secrets(cafes: Path) -> None:
+    text = """\
+game = [{ id = "3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d", name = "A", number = 1, api_keys = ["the-key"] }]
+[[cafe]]
+id = "a"
+name = "A"
+networks = ["10.0.0.0/8"]
+[[cafe]]
+id = "a"
+name = "B"
+networks = ["10.1.0.0/16", "10.0.0.0/255.0.0.0"]
+[[agent]]
+id = 1
+name = "One"
+api_token = "the-token"
+[[agent]]
+id = 1
+name = "Two"
+api_token = "the-token"
+[[launcher]]
+id = "1"
+secret = "the-secret"
+[[launcher]]
+id = "1"
+secret = "the-secret"
+"""
+    problems = problems_of(cafes, text)
+    assert problems == [
+        "cafes.toml:7: [[cafe]] #2: 'id' repeats the cafe of line 3",
+        "cafes.toml:9: [[cafe]] #2: 'networks' repeats the network of line 5",
+        "cafes.toml:15: [[agent]] #2: 'id' repeats the agent of line 11",
+        "cafes.toml:17: [[agent]] #2: 'api_token' repeats the API token of line 13",
+        "cafes.toml:22: [[launcher]] #2: 'id' repeats the launcher of line 19",
+    ]
+    cafes.write_text(GAME + 'api_keys = ["the-key", "the-key"]\n')
+    with pytest.raises(ConfigurationError, match=r"'api_keys\[1\]' repeats the API key of line 4$"):
+        load(cafes, {})
+
+
+def test_networks_are_canonical_and_listed_once(cafes: Path) -> None:
+    networks = ["10.0.0.0/255.0.0.0", "10.0.0.0/8", "192.0.2.1", "2001:DB8:0::/32"]
+    cafes.write_text(f'[[cafe]]\nid = "a"\nname = "A"\nnetworks = {networks}\n')
+    assert load(cafes, {}).message.cafes[0].networks == ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]
+
+
+@pytest.mark.parametrize("network", ["", "10.0.0.0/33", "fe80::1%eth0/128", "localhost", "１0.0.0.0/8", "10.0.0.0/8 "])  # noqa: RUF001
+def test_what_is_no_network_is_refused(cafes: Path, network: str) -> None:
+    assert problems_of(cafes, f'[[cafe]]\nid = "a"\nname = "A"\nnetworks = ["{network}"]\n') == [
+        f"cafes.toml:4: [[cafe]] #1: 'networks[0]' must be a network in CIDR notation, not '{network}'"
+    ]
+
+
+def test_what_the_file_refers_to_may_be_in_the_store_already(cafes: Path) -> None:
+    cafes.write_text(
+        '[[cafe]]\nid = "a"\nname = "A"\nnetworks = []\naccount = "elsewhere"\ntariff = "elsewhere"\n'
+        '[[agent]]\nid = 1\nname = "One"\ngames = [99]\n'
+    )
+    assert load(cafes, {}).message.cafes[0].tariff == "elsewhere"
+
+
+def test_secrets_come_from_variables_and_from_files_beside_the_file(cafes: Path) -> None:
+    (cafes.parent / "secrets").mkdir()
+    (cafes.parent / "secrets" / "game.key").write_bytes(b"key-of-a-file\r\n")
+    cafes.write_text(
+        GAME + 'api_keys = ["plain", { env = "KEY" }, { file = "secrets/game.key" }]\n'
+        '[[launcher]]\nid = "1"\nsecret = { env = "SECRET" }\n'
+    )
+    message = load(cafes, {"KEY": "key-of-env", "SECRET": "g ü"}).message
+    assert message.games[0].api_keys == ["plain", "key-of-env", "key-of-a-file"]
+    assert message.launchers[0].secret == "g ü"
+
+
+def test_a_secret_that_is_not_there_is_named(cafes: Path) -> None:
+    (cafes.parent / "binary").write_bytes(b"\xff")
+    text = (
+        GAME + 'api_keys = [{ env = "NO_KEY" }, { file = "no/key" }, { file = "binary" }, { env = "EMPTY" }, {env = "BAD"}]\n'
+    )
+    prefix = "cafes.toml:4: [[game]] #1: 'api_keys"
+    assert problems_of(cafes, text, EMPTY="", BAD="\udcff") == [
+        f"{prefix}[0]' names the environment variable NO_KEY, which is not set",
+        f"{prefix}[1]' names the file 'no/key', which cannot be read: No such file or directory",
+        f"{prefix}[2]' names the file 'binary', which is not UTF-8 text",
+        f"{prefix}[3]' must have 1 to 1024 characters",
+        f"{prefix}[4]' names the environment variable BAD, which is not UTF-8 text",
+    ]
+
+
+@pytest.mark.parametrize("written", ['"the secret"', "[]", "12", '{ env = "KEY" }'])
+def test_a_secret_never_shows_in_a_report(cafes: Path, written: str) -> None:
+    text = f'{GAME}api_keys = [{written}]\n[[launcher]]\nid = "a"\nsecret = {written}\nunknown = 1\n'
+    problems = "\n".join(problems_of(cafes, text, KEY="the secret"))
+    assert "unknown key 'unknown'" in problems
+    assert "the secret" not in problems
+    assert "12" not in problems
+
+
+@pytest.mark.parametrize(
+    ("field", "place"),
+    [
+        ("cafes[1].tariff", ":10: [[cafe]] #2: 'tariff': no such tariff"),
+        ("provisioning.cafes[1].tariff", ":10: [[cafe]] #2: 'tariff': no such tariff"),
+        ("cafes[0].networks[1]", ":4: [[cafe]] #1: 'networks': no such tariff"),
+        ("cafes[1]", ":6: [[cafe]] #2: no such tariff"),
+        ("cafes[1].absent", ":6: [[cafe]] #2: 'absent': no such tariff"),
+        ("planets[1].name", ": planets[1].name: no such tariff"),
+        ("provisioning", ": provisioning: no such tariff"),
+    ],
+)
+def test_the_engines_objections_lead_back_to_the_line(cafes: Path, field: str, place: str) -> None:
+    cafes.write_text(
+        '[[cafe]]\nid = "a"\nname = "A"\nnetworks = ["10.0.0.0/8", "192.0.2.0/24"]\n\n'
+        '[[cafe]]\nid = "b"\nname = "B"\nnetworks = []\ntariff = "gold"\n'
+    )
+    assert load(cafes, {}).place(field, "no such tariff") == f"{cafes}{place}"
+
+
+TOML_VALUES = st.sampled_from(["1", "-1", "0.5", "true", '"x"', "[]", "[1]", '["x"]', "{}", "{ env = 'X' }", "nan", "07:32:00"])
+TOML_KEYS = st.sampled_from(
+    ["id", "name", "number", "networks", "secret", "api_keys", "games", "unit_sec", "rounding", "tariff", "account", "game"]
+)
+TABLES = st.sampled_from(["game", "tariff", "account", "cafe", "launcher", "agent", "developer", "match_client", "nonsense"])
+
+
+@given(st.lists(st.tuples(TABLES, st.dictionaries(TOML_KEYS, TOML_VALUES)), max_size=4))
+def test_any_toml_is_a_message_or_is_refused_line_by_line(
+    tmp_path_factory: pytest.TempPathFactory, tables: list[tuple[str, dict[str, str]]]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.toml"
+    rows = [f"[[{table}]]\n" + "".join(f"{key} = {value}\n" for key, value in body.items()) for table, body in tables]
+    path.write_text("".join(rows))
+    try:
+        message = load(path, {}).message
+    except ConfigurationError as error:
+        lines = [int(problem.removeprefix(f"{path}:").split(":")[0]) for problem in error.problems]
+        assert lines == sorted(lines)
+    else:
+        assert sum(len(value) for _, value in message.ListFields()) == len(tables)
