@@ -39,6 +39,12 @@ class Codec(Generic[T]):
         except msgspec.MsgspecError as error:
             raise UnknownFormat(f"no {self._kind.__name__}: {error}") from error
 
+    def checked(self, record: object) -> T:
+        """Return the record if it is of this kind. Raises TypeError for another: a key was taken for another kind's."""
+        if not isinstance(record, self._kind):
+            raise TypeError(f"expected a {self._kind.__name__}, not a {type(record).__name__}")
+        return record
+
 
 def encode(record: msgspec.Struct) -> bytes:
     """Return the record's bytes."""

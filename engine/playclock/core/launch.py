@@ -17,7 +17,6 @@ class Launch(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=Tru
     launcher_id: str
     """Whose signature it takes to use the launch; empty where an operator started it."""
     cafe_id: str
-    cafe_partition: int
     account_id: str | None
     tariff_id: str | None
     pc_id: str

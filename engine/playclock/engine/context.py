@@ -1,0 +1,93 @@
+"""What the parts of the engine share."""
+
+import secrets
+
+from playclock.clock import Clock
+from playclock.core import session as core
+from playclock.core.charge import settle
+from playclock.core.estate import Estate
+from playclock.core.ids import account_key, make_uuid, server_key, session_key
+from playclock.core.outage import Outage
+from playclock.core.records import Happening, ServerSessions, SessionEvent, events_of
+from playclock.core.session import Session
+from playclock.core.timers import Timers
+from playclock.engine.records import ACCOUNTS, SERVERS, SESSIONS, Records, Work
+from playclock.stores.base import UNMOVED
+
+
+class Context:
+    """The clock, the records, the estate as it is in force, and what a change of a session takes along."""
+
+    def __init__(self, *, clock: Clock, timers: Timers, records: Records) -> None:
+        self.clock = clock
+        self.timers = timers
+        self.records = records
+        self.estate = Estate()
+        self.outages: tuple[Outage, ...] = ()
+
+    def new_uuid(self, partition: int) -> str:
+        """Make a UUIDv4 in the partition, from the operating system's randomness."""
+        return make_uuid(partition, secrets.token_bytes(16))
+
+    async def read_session(self, work: Work, session_id: str) -> Session | None:
+        """Return the session as time has it now, and write what time has done to it. None where there is none."""
+        session = await work.read(SESSIONS, session_key(session_id))
+        if session is None:
+            return None
+        steps = core.advance(session, now_ms=work.now_ms, timers=self.timers, outages=self.outages)
+        if not steps:
+            return session
+        return await self.save_session(work, session, steps)
+
+    async def move_session(self, work: Work, session: Session, event: core.Event) -> Session:
+        """Move a live session by an event that happens now, and write it."""
+        moved = core.apply(session, event, at_ms=work.now_ms, timers=self.timers)
+        return await self.save_session(work, session, [moved])
+
+    async def save_session(self, work: Work, before: Session, steps: list[Session]) -> Session:
+        """Write what became of a session: the record, its account's side, what there is to tell, and its indexes."""
+        after = steps[-1]
+        await self._settle(work, before, after)
+        for event in events_of(before, steps):
+            self.tell(work, event)
+        retain_until_ms = None
+        if after.ended_ms is not None and before.ended_ms is None:
+            retain_until_ms = work.now_ms + self.timers.tombstone_retention_ms
+            await self.unlist_session(work, after)
+        due_ms = None if after.ended_ms is not None else UNMOVED if after.due_ms == before.due_ms else after.due_ms
+        work.write(session_key(after.id), after, due_ms=due_ms, retain_until_ms=retain_until_ms)
+        return after
+
+    async def create_session(self, work: Work, session: Session) -> None:
+        """Write a session that has just been opened."""
+        await self._settle(work, None, session)
+        work.write(session_key(session.id), session, due_ms=session.due_ms)
+        self.tell(work, SessionEvent(Happening.OPENED, session.started_ms, session))
+        if session.server_id:
+            key = server_key(work.partition, session.game_id, session.server_id)
+            listed = await work.read(SERVERS, key) or ServerSessions(())
+            work.write(key, ServerSessions((*listed.session_ids, session.id)))
+
+    async def unlist_session(self, work: Work, session: Session) -> None:
+        """Take an ended session off its game server's list."""
+        if not session.server_id:
+            return
+        key = server_key(work.partition, session.game_id, session.server_id)
+        listed = await work.read(SERVERS, key)
+        if listed is not None and session.id in listed.session_ids:
+            left = tuple(listed_id for listed_id in listed.session_ids if listed_id != session.id)
+            retain_until_ms = None if left else work.now_ms + self.timers.tombstone_retention_ms
+            work.write(key, ServerSessions(left), retain_until_ms=retain_until_ms)
+
+    def tell(self, work: Work, event: SessionEvent) -> None:
+        """Put an event into the outbox, for as long as ended sessions are remembered."""
+        work.tell(event, retain_until_ms=work.now_ms + self.timers.tombstone_retention_ms)
+
+    async def _settle(self, work: Work, before: Session | None, after: Session) -> None:
+        charge_before = None if before is None else before.charge
+        if after.charge is None or after.charge == charge_before:
+            return
+        key = account_key(after.charge.account_id)
+        account = await work.read(ACCOUNTS, key)
+        assert account is not None, "a session's account outlives it"
+        work.write(key, settle(account, charge_before, after.charge))

@@ -1,0 +1,134 @@
+"""The engine as its users hold it: put together, started and stopped."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Final, Self
+
+from playclock.clock import Clock, ManualClock, SystemClock
+from playclock.core.timers import Timers
+from playclock.engine.callers import Callers
+from playclock.engine.context import Context
+from playclock.engine.estate import EstateKeeper
+from playclock.engine.feed import Feed
+from playclock.engine.heartbeats import Heartbeats
+from playclock.engine.launches import Launches
+from playclock.engine.listing import Listing
+from playclock.engine.pulse import BEAT_MS, PulseKeeper
+from playclock.engine.records import Records
+from playclock.engine.sessions import Sessions
+from playclock.engine.sweeper import Sweeper
+from playclock.errors import EngineError
+from playclock.stores.base import Store, StoreUnavailable
+from playclock.stores.memory import MemoryStore
+
+SWEEP_SEC: Final = 1.0
+REFRESH_SEC: Final = 0.5
+"""How often the estate's revision is looked at: a change is in force everywhere within a second."""
+
+_log = logging.getLogger(__name__)
+
+
+class Engine:
+    """A session engine over a store.
+
+        async with Engine() as engine:
+            ...
+
+    With a `ManualClock` it does nothing by itself: time moves, and sweeps happen, only when the test says so. The engine
+    does not close a store that it was given.
+    """
+
+    def __init__(
+        self,
+        store: Store | None = None,
+        *,
+        clock: Clock | None = None,
+        timers: Timers | None = None,
+        operator_tokens: Sequence[str] = (),
+        background: bool | None = None,
+    ) -> None:
+        """Put an engine together; `background` False leaves out sweeps, pulse and estate polling."""
+        self.clock = clock or SystemClock()
+        self.timers = timers or Timers()
+        self.store = store or MemoryStore()
+        records = Records(self.store)
+        context = Context(clock=self.clock, timers=self.timers, records=records)
+        self.context = context
+        self.feed = Feed(context)
+        records.on_events = self.feed.wake
+        self.callers = Callers(context, operator_tokens=operator_tokens)
+        self.estate = EstateKeeper(context)
+        self.launches = Launches(context)
+        self.sessions = Sessions(context)
+        self.heartbeats = Heartbeats(context)
+        self.listing = Listing(context)
+        self.sweeper = Sweeper(context, self.launches)
+        self.store_answers = True
+        """Whether the store answered when it was last asked."""
+        self._pulse = PulseKeeper(context)
+        self._background = not isinstance(self.clock, ManualClock) if background is None else background
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        """Read the estate, note an outage that ends now, and begin to sweep."""
+        await self.estate.refresh()
+        if self._background:
+            await self._pulse.beat()
+            self._tasks = [
+                asyncio.create_task(self._every(BEAT_MS / 1000, self._pulse.beat), name="playclock pulse"),
+                asyncio.create_task(self._every(SWEEP_SEC, self._sweep), name="playclock sweeper"),
+                asyncio.create_task(self._every(REFRESH_SEC, self.estate.refresh), name="playclock estate"),
+            ]
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop what runs in the background."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._tasks = []
+
+    def is_late(self) -> bool:
+        """Whether this process may have been stopped, so that `catch_up` has to run before any call is answered."""
+        return self._pulse.is_late(self.clock.now_ms())
+
+    async def catch_up(self) -> None:
+        """Find out whether the service was away while this process was stopped, and make it good. Raises StoreAway."""
+        if self.is_late():
+            await self._pulse.beat()
+
+    async def sweep(self) -> int:
+        """Do the bookkeeping that is due, and return how many records it concerned. Raises StoreAway."""
+        await self.catch_up()
+        return await self.sweeper.sweep()
+
+    async def ping(self) -> bool:
+        """Ask the store whether it is there, and remember the answer in `store_answers`."""
+        try:
+            await self.store.ping()
+        except StoreUnavailable:
+            self.store_answers = False
+        else:
+            self.store_answers = True
+        return self.store_answers
+
+    async def _sweep(self) -> None:
+        await self.sweep()
+
+    async def _every(self, period_sec: float, job: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(period_sec)
+            try:
+                await job()
+            except EngineError as error:
+                _log.warning("background job failed", extra={"fields": {"job": job.__qualname__, "reason": error.reason}})
+            except Exception:  # noqa: BLE001 - see below
+                # The outermost boundary of a background job: whatever it met, the next tick has to come.
+                _log.exception("background job failed", extra={"fields": {"job": job.__qualname__}})

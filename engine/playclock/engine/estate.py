@@ -1,0 +1,118 @@
+"""The estate in force: read at the start, followed as others change it, changed as a whole."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from playclock.core.charge import Account
+from playclock.core.codec import Codec, encode
+from playclock.core.estate import DIRECTORY_KEY, KINDS, Directory, Estate, Resource, problems, resource_key
+from playclock.core.ids import account_key, kind_of
+from playclock.engine.context import Context
+from playclock.errors import BadRequest, StoreAway, TooMuchContention
+from playclock.stores.base import ABSENT, UNMOVED, Commit, Put, StoreUnavailable
+
+_DIRECTORIES: Final = Codec(Directory)
+_RESOURCES: Final = {kind: Codec(resource) for kind, resource in KINDS.items()}
+_PARTITION: Final = 0
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What an application of resources changed: "kind/id" of each."""
+
+    revision: int
+    created: Sequence[str]
+    updated: Sequence[str]
+
+
+class EstateKeeper:
+    """Keeps `Context.estate` in step with the store."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def refresh(self) -> None:
+        """Read the estate anew if anybody has changed it. Raises StoreAway."""
+        version, _ = await self._directory()
+        if version != self._context.estate.revision:
+            self._context.estate = (await self._read())[0]
+
+    async def apply(self, resources: Sequence[Resource], *, validate_only: bool = False) -> Changes:
+        """Create and update resources, all or nothing. What is not named stays.
+
+        Raises BadRequest where the estate would not fit together, StoreAway, TooMuchContention.
+        """
+        for _ in range(10):
+            current, versions = await self._read()
+            wanted = {resource_key(resource): resource for resource in resources}
+            created = [key for key in wanted if key not in current.resources]
+            updated = [key for key in wanted if key in current.resources and current.resources[key] != wanted[key]]
+            estate = Estate({**current.resources, **wanted}.values(), current.revision + 1)
+            found = problems(estate)
+            if found:
+                raise BadRequest(found)
+            if validate_only or not (created or updated):
+                return Changes(current.revision, _names(created), _names(updated))
+            await self._open_accounts(estate)
+            puts = [
+                Put(key=key, expect=versions.get(key, ABSENT), data=encode(wanted[key]), due_ms=UNMOVED)
+                for key in (*created, *updated)
+            ]
+            directory = Directory(tuple(estate.resources))
+            puts.append(Put(key=DIRECTORY_KEY, expect=current.revision, data=encode(directory), due_ms=UNMOVED))
+            if (await self._commit(Commit(partition=_PARTITION, puts=puts))) is None:
+                self._context.estate = estate
+                return Changes(estate.revision, _names(created), _names(updated))
+        raise TooMuchContention("others kept changing the estate")
+
+    async def _open_accounts(self, estate: Estate) -> None:
+        """Create the accounts that are not there yet and credit what they begin with.
+
+        Before the estate names them, so that none is ever named and missing; the key must not exist, so that none is
+        credited twice however often this runs.
+        """
+        commits = []
+        for plan in estate.plans.values():
+            key = account_key(plan.id)
+            account = Account(plan.id, plan.currency, balance_micros=plan.opening_balance_micros, held_micros=0)
+            put = Put(key=key, expect=ABSENT, data=encode(account))
+            commits.append(Commit(partition=int(key[:2], 16), puts=(put,)))
+        if commits:
+            await self._context.records.commit(commits)
+
+    async def _directory(self) -> tuple[int, Directory]:
+        try:
+            (record,) = await self._context.records.store.get([DIRECTORY_KEY])
+        except StoreUnavailable as error:
+            raise StoreAway("the store cannot be reached") from error
+        if record is None:
+            return ABSENT, Directory(())
+        return record.version, _DIRECTORIES.decode(record.data)
+
+    async def _read(self) -> tuple[Estate, dict[str, int]]:
+        """Return the estate as the store has it, and the version of each resource."""
+        while True:
+            revision, directory = await self._directory()
+            try:
+                records = await self._context.records.store.get(directory.keys)
+            except StoreUnavailable as error:
+                raise StoreAway("the store cannot be reached") from error
+            if (await self._directory())[0] != revision:
+                continue  # changed in between: what was read belongs to no one revision
+            found = {key: record for key, record in zip(directory.keys, records, strict=True) if record is not None}
+            resources = [_RESOURCES[kind_of(key)].decode(record.data) for key, record in found.items()]
+            return Estate(resources, revision), {key: record.version for key, record in found.items()}
+
+    async def _commit(self, commit: Commit) -> object | None:
+        try:
+            (conflict,) = await self._context.records.store.commit([commit])
+        except StoreUnavailable as error:
+            raise StoreAway("the store cannot be reached") from error
+        return conflict
+
+
+def _names(keys: Sequence[str]) -> list[str]:
+    """Say "account/cafe-1" of "00:plan:cafe-1": as the provisioning file calls it."""
+    words = {"plan": "account", "matchclient": "match_client"}
+    return [f"{words.get(kind, kind)}/{name}" for _, kind, name in (key.split(":", 2) for key in keys)]

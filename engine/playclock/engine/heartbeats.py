@@ -1,0 +1,167 @@
+"""Heartbeats, one or a thousand at a time: the hot path.
+
+A heartbeat of a session that is remembered, alive and unbilled is one commit and nothing else. All heartbeats of a call are
+committed together; each stands for itself.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from playclock.core import session as core
+from playclock.core.answers import Beat, Result
+from playclock.core.codec import encode
+from playclock.core.guards import is_kept, no_such_session, why_no_heartbeat
+from playclock.core.ids import account_key, is_session_id, partition_in, session_key
+from playclock.core.session import Session, State
+from playclock.engine.callers import Caller
+from playclock.engine.context import Context
+from playclock.engine.records import ACCOUNTS, ATTEMPTS_MAX, Versioned, Work
+from playclock.errors import BadRequest, EngineError, TooMuchContention
+from playclock.stores.base import UNMOVED, Commit, Put
+
+Answer = Beat | EngineError
+
+
+class HeartbeatCall(NamedTuple):
+    """Whose heartbeat it is, as the game server has it."""
+
+    session_id: str
+    provider_user_id: str
+
+
+class Heartbeats:
+    """Takes heartbeats."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._interval_sec = -(-context.timers.heartbeat_interval_ms // 1000)
+
+    async def beat(self, caller: Caller, session_id: str, provider_user_id: str) -> Beat:
+        """Keep a session alive and bill the time since the last heartbeat.
+
+        Raises BadRequest, SessionNotFound, SessionEnded, SessionEnding, StoreAway, TooMuchContention.
+        """
+        (answer,) = await self.beat_many(caller, (HeartbeatCall(session_id, provider_user_id),))
+        if isinstance(answer, EngineError):
+            raise answer
+        return answer
+
+    async def beat_many(self, caller: Caller, calls: Sequence[HeartbeatCall]) -> list[Answer]:
+        """Take many heartbeats and answer each as `beat` would. Raises StoreAway."""
+        now_ms = self._context.clock.now_ms()
+        answers: list[Answer | None] = [None] * len(calls)
+        waiting = list(range(len(calls)))
+        for _ in range(ATTEMPTS_MAX):
+            waiting = await self._attempt(caller, calls, waiting, answers, now_ms)
+            if not waiting:
+                break
+        busy = TooMuchContention("others kept changing the same records")
+        return [busy if answer is None else answer for answer in answers]
+
+    async def _attempt(
+        self, caller: Caller, calls: Sequence[HeartbeatCall], waiting: list[int], answers: list[Answer | None], now_ms: int
+    ) -> list[int]:
+        """Try the heartbeats that wait for an answer; return those that met a conflict."""
+        entries = await self._load(calls, waiting)
+        game_id, remember = caller.game_id, self._context.records.remember
+        plain: list[int] = []
+        renewed: list[Session] = []
+        commits: list[Commit] = []
+        turns: dict[int, list[int]] = {}
+        for index in waiting:
+            session_id, provider_user_id = calls[index]
+            version, session = entries[index]
+            if session is None or not _is_theirs(session, game_id, provider_user_id):
+                answers[index] = _refuse(session_id)
+            elif self._is_plain(session, now_ms):
+                after = core.heartbeat(session, free_micros=0, now_ms=now_ms, timers=self._context.timers)
+                due_ms = UNMOVED if after.due_ms == session.due_ms else after.due_ms
+                put = Put(key=session_key(session_id), expect=version, data=encode(after), due_ms=due_ms)
+                commits.append(Commit(partition=partition_in(session_id), puts=(put,)))
+                plain.append(index)
+                renewed.append(after)
+            else:
+                turns.setdefault(partition_in(session_id), []).append(index)
+        again: list[int] = []
+        if commits:
+            conflicts = await self._context.records.commit(commits)
+            for index, commit, after, conflict in zip(plain, commits, renewed, conflicts, strict=True):
+                if conflict is None:
+                    remember(commit.puts[0].key, commit.puts[0].expect + 1, after)
+                    answers[index] = Beat(Result.OK, self._interval_sec, (now_ms - after.started_ms) // 1000)
+                else:
+                    again.append(index)
+        if turns:
+            await asyncio.gather(*(self._take_turn(part, calls, those, answers, now_ms) for part, those in turns.items()))
+        return again
+
+    async def _load(self, calls: Sequence[HeartbeatCall], waiting: list[int]) -> dict[int, Versioned]:
+        cached = self._context.records.cached
+        entries: dict[int, Versioned] = {}
+        missing: dict[int, str] = {}
+        for index in waiting:
+            key = session_key(calls[index].session_id)
+            entry = cached(key)
+            if entry is not None:
+                entries[index] = entry
+            elif is_session_id(calls[index].session_id):
+                missing[index] = key
+            else:
+                entries[index] = (0, None)
+        if missing:
+            entries.update(zip(missing, await self._context.records.load(list(missing.values())), strict=True))
+        return entries
+
+    def _is_plain(self, session: Session, now_ms: int) -> bool:
+        """Whether the heartbeat changes nothing but the session's own record."""
+        return (
+            now_ms < session.deadline_ms
+            and session.charge is None
+            and session.state is State.ACTIVE
+            and not self._context.outages
+        )
+
+    async def _take_turn(
+        self, partition: int, calls: Sequence[HeartbeatCall], those: list[int], answers: list[Answer | None], now_ms: int
+    ) -> None:
+        """Take the heartbeats of one partition that also move accounts or end sessions, in one commit."""
+
+        async def decision(work: Work) -> list[Answer]:
+            return [await self._beat(work, calls[index].session_id) for index in those]
+
+        for index, answer in zip(those, await self._context.records.decide(partition, now_ms, decision), strict=True):
+            answers[index] = answer
+
+    async def _beat(self, work: Work, session_id: str) -> Answer:
+        context, timers = self._context, self._context.timers
+        session = await context.read_session(work, session_id)
+        if session is None or not is_kept(session.ended_ms, now_ms=work.now_ms, retention_ms=timers.tombstone_retention_ms):
+            return no_such_session()
+        error = why_no_heartbeat(session, work.now_ms)
+        if error is not None:
+            return error
+        if not core.is_live(session):
+            return Beat(Result.SESSION_REPLACED, 0, core.play_duration_sec(session, work.now_ms))
+        free_micros = 0
+        if session.charge is not None:
+            account = await work.read(ACCOUNTS, account_key(session.charge.account_id))
+            free_micros = 0 if account is None else account.free_micros
+        after = core.heartbeat(session, free_micros=free_micros, now_ms=work.now_ms, timers=timers)
+        await context.save_session(work, session, [after])
+        wait_sec = core.next_heartbeat_sec(after, work.now_ms, timers)
+        play_sec = core.play_duration_sec(after, work.now_ms)
+        if after.state is State.EXHAUSTED:
+            grace_sec = -(-(core.grace_until_ms(after, timers) - work.now_ms) // 1000)
+            return Beat(Result.CHARGE_EXHAUSTED, wait_sec, play_sec, grace_sec)
+        return Beat(Result.OK, wait_sec, play_sec)
+
+
+def _is_theirs(session: Session, game_id: str | None, provider_user_id: str) -> bool:
+    return session.provider_user_id == provider_user_id and (game_id is None or session.game_id == game_id)
+
+
+def _refuse(session_id: str) -> EngineError:
+    if not is_session_id(session_id):
+        return BadRequest({"game_session_id": "expected gs_ and a lower-case UUID"})
+    return no_such_session()

@@ -1,0 +1,96 @@
+"""Lists live sessions. The due index holds all of them, so the list needs no index of its own."""
+
+import base64
+import binascii
+from typing import Final
+
+import msgspec
+
+from playclock.core import session as core
+from playclock.core.ids import kind_of
+from playclock.core.session import NEVER_MS, Session
+from playclock.engine.callers import Caller
+from playclock.engine.context import Context
+from playclock.engine.records import SESSIONS
+from playclock.errors import BadRequest, StoreAway
+from playclock.stores.base import PARTITIONS, Due, StoreUnavailable
+
+PAGE_DEFAULT: Final = 100
+PAGE_MAX: Final = 1_000
+LOOKED_AT_MAX: Final = 2_000
+"""How many entries of the index one page looks at; after that it is handed out as short as it is."""
+
+
+class _Place(msgspec.Struct, array_like=True):
+    """Where the next page begins."""
+
+    partition: int
+    after: Due | None
+
+
+_PLACES: Final = msgspec.msgpack.Decoder(_Place)
+
+
+class Listing:
+    """Lists live sessions page by page."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def page(
+        self, caller: Caller, *, page_size: int, page_token: str, game_id: str | None, cafe_id: str | None
+    ) -> tuple[list[Session], str]:
+        """Return some live sessions, and the token of the next page, which is empty after the last.
+
+        A page may be short, or empty, and yet not the last. Raises BadRequest, StoreAway.
+        """
+        if page_size < 0:
+            raise BadRequest({"page_size": "must not be negative"})
+        place = _parse(page_token) if page_token else _Place(0, None)
+        wanted = caller.game_id or game_id
+        left, looked_at = min(page_size or PAGE_DEFAULT, PAGE_MAX), 0
+        found: list[Session] = []
+        while place.partition < PARTITIONS and left > len(found) and looked_at < LOOKED_AT_MAX:
+            size = min(left - len(found), 200)
+            due, sessions = await self._look(place, size)
+            looked_at += max(1, len(due))
+            found.extend(
+                session
+                for session in sessions
+                if (wanted is None or session.game_id == wanted) and (cafe_id is None or session.cafe_id == cafe_id)
+            )
+            place = _Place(place.partition, due[-1]) if len(due) == size else _Place(place.partition + 1, None)
+        return found, "" if place.partition == PARTITIONS else _print(place)
+
+    async def _look(self, place: _Place, size: int) -> tuple[list[Due], list[Session]]:
+        """Return the next entries of the index and those of their sessions that are alive now."""
+        context, now_ms = self._context, self._context.clock.now_ms()
+        try:
+            due = await context.records.store.due(place.partition, NEVER_MS, size, after=place.after)
+        except StoreUnavailable as error:
+            raise StoreAway("the store cannot be reached") from error
+        keys = [entry.key for entry in due if kind_of(entry.key) == "session"]
+        sessions = []
+        for _, value in await context.records.load(keys, fresh=True):
+            if value is None:
+                continue
+            session = SESSIONS.checked(value)
+            steps = core.advance(session, now_ms=now_ms, timers=context.timers, outages=context.outages)
+            session = steps[-1] if steps else session
+            if core.is_live(session):
+                sessions.append(session)
+        return due, sessions
+
+
+def _print(place: _Place) -> str:
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode(place)).decode().rstrip("=")
+
+
+def _parse(page_token: str) -> _Place:
+    try:
+        place = _PLACES.decode(base64.urlsafe_b64decode(page_token + "=" * (-len(page_token) % 4)))
+    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
+        raise BadRequest({"page_token": "not a page token of this service"}) from error
+    if not 0 <= place.partition < PARTITIONS:
+        raise BadRequest({"page_token": "not a page token of this service"})
+    return place

@@ -1,0 +1,53 @@
+"""The pulse: a sign of life in the store, by which an outage of our own is noticed when it is over.
+
+While any of our processes beats, the service is up. Who comes back and finds the last beat old notes an outage, and from
+then on every lease that ran in it is made good (see `playclock.core.outage`).
+"""
+
+from typing import Final
+
+from playclock.core.codec import encode
+from playclock.core.outage import Outage
+from playclock.core.records import Pulse
+from playclock.engine.context import Context
+from playclock.engine.records import PULSES
+from playclock.stores.base import UNMOVED, Commit, Put
+
+PULSE_KEY: Final = "00:pulse:engine"
+BEAT_MS: Final = 1_000
+"""How often a process says that it lives."""
+OUTAGE_MS_MIN: Final = 3_000
+"""A silence of all processes that is longer was an outage."""
+OUTAGES_MAX: Final = 16
+"""How many outages are remembered: each concerns only leases that ran when it began."""
+
+
+class PulseKeeper:
+    """Beats, and keeps `Context.outages` in step with the store."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._beat_ms: int | None = None
+
+    def is_late(self, now_ms: int) -> bool:
+        """Whether this process has not beaten for so long that it may have been stopped."""
+        return self._beat_ms is not None and now_ms - self._beat_ms > OUTAGE_MS_MIN
+
+    async def beat(self) -> None:
+        """Say that this process lives, and note the outage that ends with it, if there was one. Raises StoreAway."""
+        context, now_ms = self._context, self._context.clock.now_ms()
+        ((version, found),) = await context.records.load([PULSE_KEY], fresh=True)
+        pulse = Pulse(now_ms) if found is None else PULSES.checked(found)
+        outages = pulse.outages
+        if now_ms - pulse.beat_ms > OUTAGE_MS_MIN:
+            outages = (*outages, Outage(pulse.beat_ms, now_ms))[-OUTAGES_MAX:]
+        oldest_ms = now_ms - context.timers.tombstone_retention_ms
+        outages = tuple(outage for outage in outages if outage.end_ms > oldest_ms)
+        put = Put(key=PULSE_KEY, expect=version, data=encode(Pulse(max(now_ms, pulse.beat_ms), outages)), due_ms=UNMOVED)
+        (conflict,) = await context.records.commit([Commit(partition=0, puts=(put,))])
+        if conflict is not None:
+            # Another process beat in the same moment, and noted whatever there was to note.
+            current = context.records.cached(PULSE_KEY)
+            outages = outages if current is None else PULSES.checked(current[1]).outages
+        context.outages = outages
+        self._beat_ms = now_ms

@@ -1,0 +1,70 @@
+"""The sweeper hastens the bookkeeping of what time has decided already. It decides nothing."""
+
+from typing import Final
+
+from playclock.core import session as core
+from playclock.core.ids import kind_of
+from playclock.engine.context import Context
+from playclock.engine.launches import Launches
+from playclock.engine.records import SESSIONS, Work
+from playclock.errors import StoreAway
+from playclock.stores.base import StoreUnavailable
+
+SWEPT_MAX: Final = 2_000
+"""How many records one tick deals with, so that a mass expiry never holds up the calls of the living."""
+COMMIT_MAX: Final = 100
+"""How many records share a commit."""
+
+
+class Sweeper:
+    """Ends what has run out, files anew what has not, and lets the store drop what nobody asks for any more."""
+
+    def __init__(self, context: Context, launches: Launches) -> None:
+        self._context = context
+        self._launches = launches
+        self._first = 0
+
+    async def sweep(self, limit: int = SWEPT_MAX) -> int:
+        """Deal with at most `limit` records that are due, and return how many there were. Raises StoreAway."""
+        context, now_ms = self._context, self._context.clock.now_ms()
+        swept = 0
+        try:
+            partitions = await context.records.store.due_partitions(now_ms)
+            # Begins where the last tick stopped, so that no partition waits for ever behind busier ones.
+            for partition in sorted(partitions, key=lambda partition: (partition < self._first, partition)):
+                self._first = partition
+                while swept < limit:
+                    due = await context.records.store.due(partition, now_ms, min(COMMIT_MAX, limit - swept))
+                    if not due:
+                        break
+                    await self._sweep(partition, now_ms, [entry.key for entry in due])
+                    swept += len(due)
+            await context.records.store.collect(now_ms, limit)
+        except StoreUnavailable as error:
+            raise StoreAway("the store cannot be reached") from error
+        return swept
+
+    async def _sweep(self, partition: int, now_ms: int, keys: list[str]) -> None:
+        async def decision(work: Work) -> None:
+            await work.prefetch(*keys)
+            for key in keys:
+                if kind_of(key) == "session":
+                    await self._sweep_session(work, key)
+                elif kind_of(key) == "launch":
+                    await self._launches.sweep(work, key)
+
+        await self._context.records.decide(partition, now_ms, decision)
+
+    async def _sweep_session(self, work: Work, key: str) -> None:
+        session = await work.read(SESSIONS, key)
+        if session is None:
+            return
+        advanced = await self._context.read_session(work, session.id)
+        if advanced is None:
+            return
+        if core.is_live(advanced):
+            work.write(key, core.filed(advanced), due_ms=advanced.deadline_ms)
+        elif session is advanced:
+            # Ended and still filed: nothing does that, and nothing may make the sweeper come back for ever.
+            retain_until_ms = work.now_ms + self._context.timers.tombstone_retention_ms
+            work.write(key, session, due_ms=None, retain_until_ms=retain_until_ms)
