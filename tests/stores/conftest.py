@@ -1,0 +1,47 @@
+"""Every kind of store there is, and short ways to speak to one."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from playclock.stores.base import Store
+from playclock.stores.urls import open_store
+
+KINDS = ["memory", "sqlite"]
+
+# Kinds of store whose data cannot be reached through a second handle, and why that is as it should be.
+ONE_HANDLE_ONLY = {"memory": "what is in memory belongs to one object and goes with it"}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def make_url(kind: str) -> Callable[[Path], str]:
+    """Return what makes the address of an empty store of this kind out of an empty folder."""
+    match kind:
+        case "memory":
+            return lambda _: "memory://"
+        case "sqlite":
+            return lambda folder: f"sqlite:///{folder / 'store.db'}"
+        case _:
+            raise LookupError(kind)
+
+
+@pytest.fixture
+async def store(make_url: Callable[[Path], str], tmp_path: Path) -> AsyncIterator[Store]:
+    store = await open_store(make_url(tmp_path))
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def another_handle(kind: str, make_url: Callable[[Path], str], tmp_path: Path, store: Store) -> AsyncIterator[Store]:
+    if kind in ONE_HANDLE_ONLY:
+        pytest.skip(ONE_HANDLE_ONLY[kind])
+    handle = await open_store(make_url(tmp_path))
+    assert handle is not store
+    yield handle
+    await handle.close()
