@@ -1,0 +1,55 @@
+"""Turns a JSON object into a declared Struct, and says which fields are wrong where that fails.
+
+Each field's type ends with a `msgspec.Meta` whose `extra["expected"]` says in words what is expected of it.
+"""
+
+from functools import cache
+from typing import Any, NamedTuple, TypeVar, get_args
+
+import msgspec
+
+from playclock_http.refusal import Refusal, bad_request
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
+
+
+def convert(document: dict[str, object], declared: type[StructT]) -> StructT:
+    """Return the document as the declared Struct; fields that are not declared are ignored.
+
+    Raises Refusal (BAD_REQUEST), which names every wrong field and never echoes a value.
+    """
+    try:
+        return msgspec.convert(document, declared)
+    except msgspec.ValidationError as error:
+        raise _explain(document, declared, error) from None
+
+
+class _Field(NamedTuple):
+    name: str
+    type: Any
+    required: bool
+    expected: str
+
+
+@cache
+def _fields(declared: type[msgspec.Struct]) -> tuple[_Field, ...]:
+    return tuple(
+        _Field(field.encode_name, field.type, field.required, get_args(field.type)[-1].extra["expected"])
+        for field in msgspec.structs.fields(declared)
+    )
+
+
+def _explain(document: dict[str, object], declared: type[msgspec.Struct], error: msgspec.ValidationError) -> Refusal:
+    problems = [f"{field.name}: expected {field.expected}" for field in _fields(declared) if not _fits(document, field)]
+    # Where every field fits its type, the Struct's own __post_init__ refused, with a sentence of that form.
+    return bad_request("; ".join(problems) or str(error.__cause__))
+
+
+def _fits(document: dict[str, object], field: _Field) -> bool:
+    if field.name not in document:
+        return not field.required
+    try:
+        msgspec.convert(document[field.name], field.type)
+    except msgspec.ValidationError:
+        return False
+    return True

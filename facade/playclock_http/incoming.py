@@ -1,0 +1,124 @@
+"""A request as it arrived: nothing is decoded that nobody asked for, and nothing is read beyond the limits."""
+
+import asyncio
+import os
+import re
+from typing import Final, TypeVar
+from urllib.parse import parse_qsl
+
+import grpc
+import msgspec
+from starlette.types import Receive, Scope
+
+from playclock_http import fields, strict_json
+from playclock_http.refusal import Refusal, bad_request
+
+MAX_BODY_BYTES: Final = 64 * 1024
+RECEIPT_SEC: Final = 10.0
+"""Seconds within which the whole body has to arrive, however often a piece of it comes."""
+
+_MAX_QUERY_FIELDS: Final = 16
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
+_LENGTH: Final = re.compile(rb"[0-9]{1,19}")
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
+
+
+class Incoming:
+    """One HTTP request. `request_id` is the caller's X-Request-Id where that is a harmless name, else a new one."""
+
+    __slots__ = ("_body_read", "_headers", "_receive", "_scope", "method", "request_id")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        self._body_read = False
+        self.method: str = scope["method"]
+        given = self._headers.get(b"x-request-id")
+        if given is not None and _REQUEST_ID.fullmatch(given):
+            self.request_id = given.decode("ascii")
+        else:
+            self.request_id = "req_" + os.urandom(16).hex()
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the value of a header, by its lower-case name.
+
+        One that came more than once is returned as empty: whoever chose between the values would be guessing.
+        """
+        if len(self._headers) != len(self._scope["headers"]) and len(self.every(name)) > 1:
+            return b""
+        return self._headers.get(name)
+
+    def every(self, name: bytes) -> list[bytes]:
+        """Return all values of a header in the order in which they came."""
+        return [value for key, value in self._scope["headers"] if key == name]
+
+    @property
+    def path(self) -> str:
+        """The path as it arrived, without the query: what callers sign."""
+        raw: bytes = self._scope.get("raw_path") or self._scope["path"].encode()
+        return raw.partition(b"?")[0].decode("latin-1")
+
+    @property
+    def peer(self) -> str:
+        """The other end of the socket; empty for a Unix socket."""
+        client = self._scope.get("client")
+        return client[0] if client else ""
+
+    @property
+    def unread(self) -> bool:
+        """Whether a body is on its way that nobody has read to its end."""
+        if self._body_read:
+            return False
+        return b"transfer-encoding" in self._headers or self._headers.get(b"content-length", b"0") != b"0"
+
+    def query(self) -> dict[str, str]:
+        """Return the fields of the query. Raises Refusal (BAD_REQUEST)."""
+        raw: bytes = self._scope["query_string"]
+        try:
+            pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_QUERY_FIELDS)
+        except ValueError:
+            raise bad_request("query: malformed") from None
+        query = dict(pairs)
+        if len(query) != len(pairs):
+            raise bad_request("query: a field appears twice")
+        return query
+
+    async def body(self, *, within_sec: float = RECEIPT_SEC) -> bytes:
+        """Return the body's bytes.
+
+        Raises Refusal: BAD_REQUEST where it is too long, as soon as that is known, or breaks off; REQUEST_TIMEOUT.
+        """
+        announced = self._headers.get(b"content-length")
+        if announced is not None and not (_LENGTH.fullmatch(announced) and int(announced) <= MAX_BODY_BYTES):
+            raise _too_long()
+        try:
+            async with asyncio.timeout(within_sec):
+                return await self._read()
+        except TimeoutError:
+            message = f"body: did not arrive within {within_sec:g} s"
+            raise Refusal("REQUEST_TIMEOUT", message, status=grpc.StatusCode.DEADLINE_EXCEEDED) from None
+
+    async def _read(self) -> bytes:
+        received = bytearray()
+        while True:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise bad_request("body: broke off")
+            received += message.get("body", b"")
+            if len(received) > MAX_BODY_BYTES:
+                raise _too_long()
+            if not message.get("more_body", False):
+                self._body_read = True
+                return bytes(received)
+
+    def decode(self, body: bytes, declared: type[StructT]) -> StructT:
+        """Return the body as the declared Struct. Raises Refusal (BAD_REQUEST)."""
+        if b"content-encoding" in self._headers:
+            raise bad_request("Content-Encoding: not accepted on a request")
+        return fields.convert(strict_json.parse(body), declared)
+
+
+def _too_long() -> Refusal:
+    return bad_request(f"body: longer than {MAX_BODY_BYTES} bytes")
