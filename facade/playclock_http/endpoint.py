@@ -1,0 +1,82 @@
+"""One path as an ASGI app: picks the handler by method, answers its reply or its refusal, and lets nothing else through."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+import grpc
+import grpc.aio
+from starlette.types import Receive, Scope, Send
+
+from playclock_http.incoming import Incoming
+from playclock_http.refusal import Refusal, from_rpc
+
+_LOG: Final = logging.getLogger("playclock_http")
+
+# Answers name sessions and hold tokens: no cache between us and the caller may keep one.
+_EVERY_ANSWER: Final = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+_FAULT: Final = Refusal("INTERNAL", "", status=grpc.StatusCode.INTERNAL)
+
+
+class Reply(NamedTuple):
+    """What is sent back: an HTTP status, a JSON body and the headers beside the ones that every answer has."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+Handler = Callable[[Incoming], Awaitable[Reply]]
+"""Answers a request, or raises Refusal or AioRpcError."""
+
+Refuser = Callable[[Refusal, str], Reply]
+"""Says a refusal in a dialect's words. The second argument is the request id."""
+
+
+class Endpoint:
+    """Serves one path. Without any handlers it is the place for paths that nobody serves."""
+
+    def __init__(self, handlers: Mapping[str, Handler], refuse: Refuser) -> None:
+        """Take the handlers by method, and what says their refusals."""
+        self._handlers = dict(handlers)
+        if "GET" in handlers:
+            self._handlers.setdefault("HEAD", handlers["GET"])
+        self._refuse = refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (the ASGI interface)."""
+        incoming = Incoming(scope, receive)
+        try:
+            handler = self._handlers.get(incoming.method)
+            reply = await handler(incoming) if handler is not None else self._refuse(self._no_handler(), incoming.request_id)
+        except Refusal as refusal:
+            reply = self._refuse(refusal, incoming.request_id)
+        except grpc.aio.AioRpcError as error:
+            reply = self._refuse(from_rpc(error), incoming.request_id)
+            if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                _LOG.warning("request %s: the engine answered %s", incoming.request_id, error.code().name)
+        except Exception:  # noqa: BLE001 - the outermost boundary: a bug is logged here, and the caller learns nothing of it
+            _LOG.exception("request %s failed", incoming.request_id)
+            reply = self._refuse(_FAULT, incoming.request_id)
+        await _send(reply, incoming, send)
+
+    def _no_handler(self) -> Refusal:
+        if not self._handlers:
+            return Refusal("NOT_FOUND", "no such path", status=grpc.StatusCode.NOT_FOUND)
+        allow = ", ".join(sorted(self._handlers))
+        return Refusal("METHOD_NOT_ALLOWED", f"this path takes {allow}", status=grpc.StatusCode.UNIMPLEMENTED, allow=allow)
+
+
+async def _send(reply: Reply, incoming: Incoming, send: Send) -> None:
+    headers = [
+        *_EVERY_ANSWER,
+        (b"content-length", str(len(reply.body)).encode()),
+        (b"x-request-id", incoming.request_id.encode()),
+        *reply.headers,
+    ]
+    if incoming.unread:
+        # The rest of the body would be taken for the next request, or trickle in for ever.
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if incoming.method == "HEAD" else reply.body})

@@ -1,0 +1,48 @@
+"""What PlayWave's callers are told: one row for each reason, in the codes that their platform documents where it has one."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from playclock_http.refusal import Refusal
+from playclock_http.status import HTTP_STATUS
+
+Codes = Mapping[str, tuple[int, str]]
+
+CODES: Final[Codes] = {
+    # Reasons of playclock.v1.ErrorReason.
+    "BAD_REQUEST": (400, "BAD_REQUEST"),
+    "INVALID_API_KEY": (401, "INVALID_API_KEY"),
+    "INVALID_SIGNATURE": (401, "INVALID_SIGNATURE"),
+    "REQUEST_EXPIRED": (401, "REQUEST_EXPIRED"),
+    "REQUEST_REPLAYED": (401, "REQUEST_REPLAYED"),
+    "PERMISSION_DENIED": (403, "PERMISSION_DENIED"),
+    "NOT_PC_CAFE": (403, "NOT_PC_CAFE"),
+    "GAME_NOT_FOUND": (404, "GAME_NOT_FOUND"),
+    "LAUNCH_NOT_FOUND": (404, "SESSION_NOT_FOUND"),
+    "LAUNCH_ENDED": (410, "SESSION_ENDED"),
+    "SESSION_NOT_FOUND": (404, "SESSION_NOT_FOUND"),
+    "SESSION_ENDED": (410, "SESSION_ENDED"),
+    "SESSION_ENDING": (410, "SESSION_ENDING"),
+    "ALREADY_ENDED": (409, "ALREADY_ENDED"),
+    "REQUEST_ID_REUSED": (422, "REQUEST_ID_REUSED"),
+    "CURSOR_EXPIRED": (410, "CURSOR_EXPIRED"),
+    "TOO_MUCH_CONTENTION": (503, "TOO_MUCH_CONTENTION"),
+    "STORE_UNAVAILABLE": (503, "SERVICE_UNAVAILABLE"),
+    "INTERNAL": (500, "INTERNAL_ERROR"),
+    # The facade's own.
+    "NOT_FOUND": (404, "NOT_FOUND"),
+    "METHOD_NOT_ALLOWED": (405, "METHOD_NOT_ALLOWED"),
+    "REQUEST_TIMEOUT": (408, "REQUEST_TIMEOUT"),
+}
+"""Reason -> (HTTP status, code)."""
+
+LAUNCH_END_CODES: Final[Codes] = {**CODES, "LAUNCH_ENDED": (409, "ALREADY_ENDED")}
+"""The same for the end of a launch, where "it has ended" is the answer to a duplicate and not a loss."""
+
+SENTENCES: Final = {"INVALID_API_KEY": "API Key is invalid or inactive"}
+"""Reason -> the sentence that the platform documents, where it differs from the engine's."""
+
+
+def code_of(refusal: Refusal, codes: Codes) -> tuple[int, str]:
+    """Return HTTP status and code: by the reason, or by the gRPC status where the reason is missing or a newer engine's."""
+    return codes.get(refusal.reason) or HTTP_STATUS[refusal.status]
