@@ -45,7 +45,7 @@ class TerminalFormatter(logging.Formatter):
         level = record.levelname.lower()
         colour = _COLOURS.get(level)
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        text = _visible(f"{record.name}: {record.getMessage()}{fields}")
+        text = visible(f"{record.name}: {record.getMessage()}{fields}")
         line = f"{_time(record):%H:%M:%S} {f'{colour}{level}{_PLAIN}' if colour else level} {text}"
         below = [self.formatException(record.exc_info)] if record.exc_info else []
         below += [record.stack_info] if record.stack_info else []
@@ -87,6 +87,6 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Escape what would start a new line or command the terminal: a log line may quote strangers."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)

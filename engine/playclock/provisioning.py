@@ -9,8 +9,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from playclock.core.fields import (
+    MICROS_MAX,
+    NAME_MAX,
+    currency_problem,
+    resource_id_problem,
+    text_problem,
+    url_problem,
+)
+from playclock.core.ids import is_uuid
 from playclock.tomlfile import TomlFile
-from playclock.tomltable import INT64_MAX, Table
+from playclock.tomllines import KeyPath
+from playclock.tomltable import Table
 from playclock.v1.provisioning_service_pb2 import (
     Agent,
     Developer,
@@ -24,12 +34,8 @@ from playclock.v1.provisioning_service_pb2 import (
 )
 
 INT32_MAX: Final = 2**31 - 1
-ID_LENGTH_MAX: Final = 128
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", re.ASCII)
-_HTTP_URL = re.compile(r"https?://[^\s/?#]+\S*", re.ASCII)
-_FIELD = re.compile(r"(?:provisioning\.)?([a-z_]+)\[([0-9]+)\](?:\.([a-z_]+))?(?:\[([0-9]+)\])?", re.ASCII)
+_FIELD = re.compile(r"(?:provisioning\.)?([a-z_]+)\[([0-9]+)\](?:\.([a-z_]+))?(?:\[[0-9]+\])?", re.ASCII)
 
 _ROUNDINGS: Final = {"started_unit": Tariff.ROUNDING_STARTED_UNIT, "exact": Tariff.ROUNDING_EXACT}
 _TABLES: Final = {
@@ -53,17 +59,31 @@ class ProvisioningFile:
         self._file = file
 
     def place(self, field: str, problem: str) -> str:
-        """Return the problem with the file, line and key of a message's field such as "cafes[1].tariff".
+        """Return the problem with the file and line of what the engine named: "cafes[1].tariff" or "cafe/cafe-1".
 
-        A field that is not of this file keeps its name.
+        What is not of this file keeps its name: it lies in the store and does not fit together with the file.
         """
-        parts = _FIELD.fullmatch(field)
-        if parts is None or parts[1] not in _TABLES:
+        path = self._path_of_field(field) or self._path_of_resource(field)
+        if path is None:
             return f"{self._file.path}: {field}: {problem}"
-        table, index, key = _TABLES[parts[1]], int(parts[2]), parts[3]
-        path = (table, index, *((key,) if key else ()), *((int(parts[4]),) if parts[4] else ()))
-        named = f"'{key}': " if key else ""
-        return self._file.at(path, f"[[{table}]] #{index + 1}: {named}{problem}")
+        table, index, *keys = path
+        key = f"'{keys[0]}': " if keys else ""
+        return self._file.at(path, f"[[{table}]] #{int(index) + 1}: {key}{problem}")
+
+    def _path_of_field(self, field: str) -> KeyPath | None:
+        match = _FIELD.fullmatch(field)
+        if match is None or match[1] not in _TABLES:
+            return None
+        return (_TABLES[match[1]], int(match[2]), *((match[3],) if match[3] else ()))
+
+    def _path_of_resource(self, name: str) -> KeyPath | None:
+        kind, _, resource_id = name.partition("/")
+        for field, table in _TABLES.items():
+            for index, resource in enumerate(getattr(self.message, field)):
+                known = resource.client_id if isinstance(resource, MatchClient) else str(resource.id)
+                if (table, known) == (kind, resource_id):
+                    return (table, index)
+        return None
 
 
 def load(path: Path, environ: Mapping[str, str]) -> ProvisioningFile:
@@ -87,13 +107,13 @@ def load(path: Path, environ: Mapping[str, str]) -> ProvisioningFile:
 
 def _game(row: Table) -> ProvisionedGame:
     game = ProvisionedGame(
-        id=_uuid(row, "id"),
+        id=row.text("id", _uuid_problem),
         number=row.integer("number", minimum=1, default=0),
-        name=row.text("name"),
-        brand=row.text("brand", default=""),
-        image_url=_url(row, "image_url"),
-        play_url=_url(row, "play_url"),
-        demo_url=_url(row, "demo_url"),
+        name=row.text("name", _name_problem),
+        brand=row.text("brand", _name_problem, default=""),
+        image_url=row.text("image_url", url_problem, default=""),
+        play_url=row.text("play_url", url_problem, default=""),
+        demo_url=row.text("demo_url", url_problem, default=""),
         api_keys=row.tokens("api_keys"),
     )
     row.once("id", "game", game.id)
@@ -104,51 +124,59 @@ def _game(row: Table) -> ProvisionedGame:
 
 
 def _tariff(row: Table) -> Tariff:
-    rounding = row.text("rounding", default="started_unit")
-    if rounding and rounding not in _ROUNDINGS:
-        row.wrong("rounding", f'must be "started_unit" or "exact", not "{rounding}"')
-    return Tariff(
-        id=_id(row, "id", "tariff"),
-        currency=_id(row, "currency"),
+    rounding = row.text("rounding", _rounding_problem, default="started_unit")
+    tariff = Tariff(
+        id=row.text("id", resource_id_problem),
+        currency=row.text("currency", currency_problem),
         unit_sec=row.integer("unit_sec", minimum=1, maximum=INT32_MAX),
-        price_micros=row.integer("price_micros", minimum=0),
+        price_micros=row.integer("price_micros", minimum=0, maximum=MICROS_MAX),
         rounding=_ROUNDINGS.get(rounding, Tariff.ROUNDING_UNSPECIFIED),
     )
+    row.once("id", "tariff", tariff.id)
+    return tariff
 
 
 def _account(row: Table) -> ProvisionedAccount:
-    return ProvisionedAccount(
-        id=_id(row, "id", "account"),
-        currency=_id(row, "currency"),
-        opening_balance_micros=row.integer("opening_balance_micros", minimum=0, default=0),
+    account = ProvisionedAccount(
+        id=row.text("id", resource_id_problem),
+        currency=row.text("currency", currency_problem),
+        opening_balance_micros=row.integer("opening_balance_micros", minimum=0, maximum=MICROS_MAX, default=0),
     )
+    row.once("id", "account", account.id)
+    return account
 
 
 def _cafe(row: Table) -> ProvisionedCafe:
+    account = row.text("account", resource_id_problem, default="")
+    tariff = row.text("tariff", resource_id_problem, default="")
     cafe = ProvisionedCafe(
-        id=_id(row, "id", "cafe"),
-        name=row.text("name"),
+        id=row.text("id", resource_id_problem),
+        name=row.text("name", _name_problem),
         networks=row.networks("networks"),
-        account=_id(row, "account") if "account" in row else "",
-        tariff=_id(row, "tariff") if "tariff" in row else "",
+        account=account,
+        # Where the account is left out nobody is billed, so the price beside it means nothing.
+        tariff=tariff if account else "",
     )
-    if "account" in row and "tariff" not in row:
-        row.wrong("account", "needs a 'tariff' beside it: without a price nothing can be billed")
+    row.once("id", "cafe", cafe.id)
     for network in cafe.networks:
         row.once("networks", "network", network)
+    if "account" in row and "tariff" not in row:
+        row.wrong("account", "needs a 'tariff' beside it: without a price nothing can be billed")
     return cafe
 
 
 def _launcher(row: Table) -> Launcher:
-    return Launcher(id=_id(row, "id", "launcher"), secret=row.secret("secret"))
+    launcher = Launcher(id=row.text("id", resource_id_problem), secret=row.secret("secret"))
+    row.once("id", "launcher", launcher.id)
+    return launcher
 
 
 def _agent(row: Table) -> Agent:
     agent = Agent(
         id=row.integer("id", minimum=1),
-        name=row.text("name"),
+        name=row.text("name", _name_problem),
         api_token=row.secret("api_token", default=""),
-        games=_numbers(row, "games"),
+        games=row.integers("games", minimum=1),
     )
     row.once("id", "agent", agent.id)
     row.once("api_token", "API token", agent.api_token)
@@ -156,50 +184,29 @@ def _agent(row: Table) -> Agent:
 
 
 def _developer(row: Table) -> Developer:
-    developer = Developer(id=_uuid(row, "id"), secret=row.secret("secret"))
+    developer = Developer(id=row.text("id", _uuid_problem), secret=row.secret("secret"))
     row.once("id", "developer", developer.id)
     return developer
 
 
 def _match_client(row: Table) -> MatchClient:
-    url = row.text("match_info_url", default="")
-    if url and not _HTTP_URL.fullmatch(url):
-        row.wrong("match_info_url", f"must be an http or https URL, not {url!r}")
-    return MatchClient(
-        client_id=_id(row, "client_id", "match client"),
+    client = MatchClient(
+        client_id=row.text("client_id", resource_id_problem),
         client_secret=row.secret("client_secret"),
-        game=_uuid(row, "game"),
-        match_info_url=url,
+        game=row.text("game", _uuid_problem),
+        match_info_url=row.text("match_info_url", url_problem, default=""),
     )
+    row.once("client_id", "match client", client.client_id)
+    return client
 
 
-def _id(row: Table, key: str, kind: str = "") -> str:
-    """Read an id, or the name of a currency. With a kind, no two tables of that kind may share it."""
-    value = row.text(key, length_max=ID_LENGTH_MAX)
-    if kind:
-        row.once(key, kind, value)
-    return value
+def _name_problem(text: str) -> str | None:
+    return text_problem(text, NAME_MAX)
 
 
-def _uuid(row: Table, key: str) -> str:
-    value = row.text(key)
-    if value and not _UUID.fullmatch(value):
-        row.wrong(key, f"must be a UUID in lower case, like 3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d, not {value!r}")
-    return value
+def _uuid_problem(text: str) -> str | None:
+    return None if is_uuid(text) else f"expected a UUID in lower case, not {text!r}"
 
 
-def _url(row: Table, key: str) -> str:
-    """Read a URL of any scheme: a game may be started by a launcher's own. Empty where it is absent."""
-    value = row.text(key, default="")
-    if value and not _URL.fullmatch(value):
-        row.wrong(key, f"must be a URL, not {value!r}")
-    return value
-
-
-def _numbers(row: Table, key: str) -> list[int]:
-    """Read an array of games' numbers; none where it is absent."""
-    numbers = row.items(key, int, default=[])
-    for index, number in numbers:
-        if not 1 <= number <= INT64_MAX:
-            row.wrong(key, f"must be the number of a game, not {number}", index=index)
-    return [number for _, number in numbers if 1 <= number <= INT64_MAX]
+def _rounding_problem(text: str) -> str | None:
+    return None if text in _ROUNDINGS else f'expected "started_unit" or "exact", not {text!r}'

@@ -83,7 +83,7 @@ def _timers_of_variables(environ: Mapping[str, str], problems: list[str]) -> dic
     for key, text in _variables(environ, _TIMERS, TIMER_KEYS, problems).items():
         milliseconds = to_milliseconds(float(text)) if _SECONDS.fullmatch(text) else None
         if milliseconds is None:
-            problems.append(f"{_TIMERS}{key.upper()} must be {DURATION_BOUNDS}, not {text!r}")
+            problems.append(f"{_TIMERS}{key.upper()}: expected {DURATION_BOUNDS}, not {text!r}")
         else:
             durations[key] = milliseconds
     return durations
@@ -95,9 +95,11 @@ def _security_of_variables(environ: Mapping[str, str], problems: list[str]) -> d
     try:
         lists |= {key: list(map(network, lists[key])) for key in ("trusted_proxies",) if key in lists}
     except ValueError as error:
-        problems.append(f"{_SECURITY}TRUSTED_PROXIES {error}")
+        problems.append(f"{_SECURITY}TRUSTED_PROXIES: {error}")
     if not all(map(is_token, lists.get("operator_tokens", []))):
-        problems.append(f"{_SECURITY}OPERATOR_TOKENS must be tokens of 1 to 255 visible ASCII characters, separated by commas")
+        problems.append(
+            f"{_SECURITY}OPERATOR_TOKENS: expected tokens of 1 to 255 visible ASCII characters, separated by commas"
+        )
     return lists
 
 

@@ -11,7 +11,7 @@ from playclock.tomllines import KeyPath
 Row = TypeVar("Row")
 
 INT64_MAX: Final = 2**63 - 1
-TEXT_LENGTH_MAX: Final = 1_024
+SECRET_LENGTH_MAX: Final = 512
 SECONDS_MAX: Final = 366 * 86_400
 """The longest duration that is believed. What is longer is a slip of units."""
 DURATION_BOUNDS: Final = f"a number of seconds from 0.001 to {SECONDS_MAX}"
@@ -45,7 +45,7 @@ class Table:
         """Note what is wrong with a key, or with one value of its array."""
         place: KeyPath = (key,) if index is None else (key, index)
         named = f"'{key}'" if index is None else f"'{key}[{index}]'"
-        self.file.report((*self._path, *place), f"{self._label}{named} {problem}")
+        self.file.report((*self._path, *place), f"{self._label}{named}: {problem}")
 
     def once(self, key: str, kind: str, value: object, *, index: int | None = None) -> None:
         """Note a mistake if the file has the same value for the same kind of thing before. It may be a secret."""
@@ -58,7 +58,7 @@ class Table:
         """Read each table of an array of tables; none where it is absent."""
         values = self._take(key, [])
         if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-            self.wrong(key, f"must be tables: write [[{key}]] above each")
+            self.wrong(key, f"expected tables: write [[{key}]] above each")
             return []
         return [self._read(read, value, (key, index), f"[[{key}]] #{index + 1}: ") for index, value in enumerate(values)]
 
@@ -68,7 +68,7 @@ class Table:
         if isinstance(value, dict):
             return self._read(read, value, (key,), f"[{key}]: ")
         if value is not None:
-            self.wrong(key, f"must be a table: write [{key}] above its keys")
+            self.wrong(key, f"expected a table: write [{key}] above its keys")
         return None
 
     def finish(self) -> None:
@@ -77,16 +77,16 @@ class Table:
             problem = f"{self._label}unknown {self._named(key)}{did_you_mean(key, self._known)}"
             self.file.report((*self._path, key), problem)
 
-    def text(self, key: str, *, default: str | None = None, length_max: int = TEXT_LENGTH_MAX) -> str:
-        """Read a string of printable characters. Without a default it is required."""
+    def text(self, key: str, problem_of: Callable[[str], str | None], *, default: str | None = None) -> str:
+        """Read a string; `problem_of` says what is wrong with it. Without a default it is required."""
         value = self._take(key, default)
         if not isinstance(value, str):
             self._wrong_type(key, "a string", value)
-        elif key in self and not (0 < len(value) <= length_max and value.isprintable() and value.strip() == value):
-            self.wrong(key, f"must be 1 to {length_max} printable characters without blanks around them")
-        else:
-            return value
-        return ""
+            return ""
+        problem = ("is empty: leave the key out instead" if not value else problem_of(value)) if key in self else None
+        if problem is not None:
+            self.wrong(key, problem)
+        return "" if problem else value
 
     def integer(self, key: str, *, minimum: int, maximum: int = INT64_MAX, default: int | None = None) -> int:
         """Read an integer within bounds. Without a default it is required."""
@@ -94,7 +94,7 @@ class Table:
         if not isinstance(value, int) or isinstance(value, bool):
             self._wrong_type(key, "an integer", value)
         elif key in self and not minimum <= value <= maximum:
-            self.wrong(key, f"must be from {minimum} to {maximum}, not {value}")
+            self.wrong(key, f"expected {minimum} to {maximum}, not {value}")
         else:
             return value
         return minimum
@@ -107,7 +107,7 @@ class Table:
         if not isinstance(value, int | float) or isinstance(value, bool):
             self._wrong_type(key, "a number of seconds", value)
         elif (milliseconds := to_milliseconds(value)) is None:
-            self.wrong(key, f"must be {DURATION_BOUNDS}, not {value}")
+            self.wrong(key, f"expected {DURATION_BOUNDS}, not {value}")
         else:
             return milliseconds
         return None
@@ -120,8 +120,16 @@ class Table:
             return []
         for index, value in enumerate(values):
             if type(value) is not kind:
-                self.wrong(key, f"must be {_KINDS[kind]}, not {_kind(value)}", index=index)
+                self.wrong(key, f"expected {_KINDS[kind]}, not {_kind(value)}", index=index)
         return [(index, value) for index, value in enumerate(values) if type(value) is kind]
+
+    def integers(self, key: str, *, minimum: int, maximum: int = INT64_MAX) -> list[int]:
+        """Read an array of integers within bounds; none where it is absent."""
+        values = self.items(key, int, default=[])
+        for index, value in values:
+            if not minimum <= value <= maximum:
+                self.wrong(key, f"expected {minimum} to {maximum}, not {value}", index=index)
+        return [value for _, value in values if minimum <= value <= maximum]
 
     def secret(self, key: str, *, default: str | None = None) -> str:
         """Read a secret: a string, `{ env = "NAME" }` or `{ file = "PATH" }`. Without a default it is required."""
@@ -137,7 +145,7 @@ class Table:
         secrets = [self._secret(key, value, index=index) for index, value in enumerate(values)]
         for index, secret in enumerate(secrets):
             if secret and not is_token(secret):
-                self.wrong(key, "must be 1 to 255 visible ASCII characters", index=index)
+                self.wrong(key, "expected 1 to 255 visible ASCII characters", index=index)
         return secrets
 
     def networks(self, key: str, *, default: list[str] | None = None) -> list[str]:
@@ -164,7 +172,7 @@ class Table:
         if value is None:
             self.file.report(self._path, f"{self._label}'{key}' is missing")
         else:
-            self.wrong(key, f"must be {wanted}, not {_kind(value)}", index=index)
+            self.wrong(key, f"expected {wanted}, not {_kind(value)}", index=index)
 
     def _named(self, key: str) -> str:
         match self._values[key]:
@@ -186,8 +194,8 @@ class Table:
             case _:
                 self._wrong_type(key, 'a string, { env = "NAME" } or { file = "PATH" }', value, index=index)
                 return ""
-        if problem is None and not 0 < len(secret) <= TEXT_LENGTH_MAX:
-            problem = f"must have 1 to {TEXT_LENGTH_MAX} characters"
+        if problem is None and not 0 < len(secret) <= SECRET_LENGTH_MAX:
+            problem = f"expected 1 to {SECRET_LENGTH_MAX} characters"
         if problem is not None:
             self.wrong(key, problem, index=index)
         return secret
@@ -224,9 +232,9 @@ def network(text: str) -> str:
     except ValueError:
         meant = None
     if meant is None or "%" in text:
-        raise ValueError(f"must be a network in CIDR notation, not {text!r}")
+        raise ValueError(f"expected a network in CIDR notation, not {text!r}")
     if ipaddress.ip_interface(text).ip != meant.network_address:
-        raise ValueError(f"must be a network, but {text!r} has host bits set (did you mean '{meant}'?)")
+        raise ValueError(f"{text!r} has host bits set (did you mean '{meant}'?)")
     return str(meant)
 
 
