@@ -155,6 +155,19 @@ async def test_a_trusted_proxy_s_word_on_the_address_counts(make_client: "Client
     assert fake_engine.calls[0].request.external_ip == "203.0.113.5"
 
 
+async def test_a_launcher_without_an_address_is_in_no_cafe_and_never_borrows_the_facade_s(
+    make_client: "ClientMaker", fake_engine: "FakeEngine"
+) -> None:
+    client = make_client(peer="", trusted_proxies=["0.0.0.0/0"])
+    headers = SIGNED | {"X-Forwarded-For": "203.0.113.5"}
+    known = await client.post("/v1/launcher/session/start", json=START, headers=headers)
+    assert (known.status_code, known.json()["error"]["code"]) == (403, "NOT_PC_CAFE")
+    fake_engine.fail("VerifyCaller", grpc.StatusCode.UNAUTHENTICATED, "REQUEST_REPLAYED")
+    stranger = await client.post("/v1/launcher/session/start", json=START, headers=headers)
+    assert (stranger.status_code, stranger.json()["error"]["code"]) == (401, "REQUEST_REPLAYED")
+    assert fake_engine.methods == ["VerifyCaller", "VerifyCaller"]
+
+
 @pytest.mark.parametrize(("given", "bound"), [({}, ""), ({"provider_user_id": None}, ""), ({"provider_user_id": "261"}, "261")])
 async def test_an_ott_is_issued_and_bound_where_a_player_is_named(
     client: httpx.AsyncClient, fake_engine: "FakeEngine", given: dict[str, Any], bound: str

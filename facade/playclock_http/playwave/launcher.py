@@ -56,6 +56,11 @@ class LauncherCalls:
             body = incoming.decode(raw, LaunchStart)
         except Refusal as refusal:
             raise await self._callers.may_hear(refusal, metadata) from None
+        address = self._proxies.caller(incoming.peer, incoming.every(b"x-forwarded-for"))
+        if not address:
+            # An empty one would stand for the connection to the engine: the facade's own address would be the launcher's.
+            refusal = Refusal("NOT_PC_CAFE", "the caller has no address", status=grpc.StatusCode.PERMISSION_DENIED)
+            raise await self._callers.may_hear(refusal, metadata)
         hardware = Struct()
         hardware.update(body.hardware)
         answer = await self._start_launch(
@@ -63,7 +68,7 @@ class LauncherCalls:
                 pc_id=body.pc_id,
                 internal_ip=body.internal_ip,
                 hardware=hardware,
-                external_ip=self._proxies.caller(incoming.peer, incoming.every(b"x-forwarded-for")),
+                external_ip=address,
             ),
             timeout=self._deadline_sec,
             metadata=metadata,
