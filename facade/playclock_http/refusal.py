@@ -7,7 +7,7 @@ from typing import Any, Final
 import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 _DOMAIN: Final = "playclock"

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2  # noqa: F401 - puts the health service into the descriptor pool
 from playclock.v1 import auth_service_pb2, launch_service_pb2, session_service_pb2  # noqa: F401 - the same for ours
 from playclock_http import make_app

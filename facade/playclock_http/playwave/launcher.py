@@ -59,8 +59,8 @@ class LauncherCalls:
         address = self._proxies.caller(incoming.peer, incoming.every(b"x-forwarded-for"))
         if not address:
             # An empty one would stand for the connection to the engine: the facade's own address would be the launcher's.
-            refusal = Refusal("NOT_PC_CAFE", "the caller has no address", status=grpc.StatusCode.PERMISSION_DENIED)
-            raise await self._callers.may_hear(refusal, metadata)
+            nowhere = Refusal("NOT_PC_CAFE", "the caller has no address", status=grpc.StatusCode.PERMISSION_DENIED)
+            raise await self._callers.may_hear(nowhere, metadata)
         hardware = Struct()
         hardware.update(body.hardware)
         answer = await self._start_launch(
