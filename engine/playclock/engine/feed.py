@@ -6,6 +6,7 @@ A cursor is how far the watcher has read in each partition's outbox. It names no
 import asyncio
 import base64
 import binascii
+import itertools
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -56,9 +57,9 @@ class Feed:
         try:
             positions = _parse(cursor) if cursor else await self._heads()
             yield Told(None, _print(positions))
-            while True:
+            for turn in itertools.count():
                 news.clear()
-                events = await self._read(positions)
+                events = await self._read(positions, first=turn % PARTITIONS)
                 for stored in events:
                     if stored.sequence != positions.get(stored.partition, 0) + 1:
                         raise CursorExpired("events after the cursor are no longer kept")
@@ -78,8 +79,10 @@ class Feed:
         except StoreUnavailable as error:
             raise StoreAway("the store cannot be reached") from error
 
-    async def _read(self, positions: dict[int, int]) -> list[StoredEvent]:
-        after = {partition: positions.get(partition, 0) for partition in range(PARTITIONS)}
+    async def _read(self, positions: dict[int, int], *, first: int) -> list[StoredEvent]:
+        """Return a page of what is next, each time from another partition on, so that a busy one cannot starve the rest."""
+        order = (*range(first, PARTITIONS), *range(first))
+        after = {partition: positions.get(partition, 0) for partition in order}
         try:
             return await self._context.records.store.events(after, PAGE)
         except StoreUnavailable as error:

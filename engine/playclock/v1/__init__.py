@@ -1,0 +1,15 @@
+"""Messages and stubs of playclock.v1, generated from `proto/`. All but this file is written by `scripts/generate`.
+
+    from playclock.v1 import OpenSessionRequest, SessionServiceStub
+"""
+
+from playclock.v1.auth_service_pb2 import *  # noqa: F403
+from playclock.v1.auth_service_pb2_grpc import *  # noqa: F403
+from playclock.v1.error_reason_pb2 import *  # noqa: F403
+from playclock.v1.launch_service_pb2 import *  # noqa: F403
+from playclock.v1.launch_service_pb2_grpc import *  # noqa: F403
+from playclock.v1.provisioning_service_pb2 import *  # noqa: F403
+from playclock.v1.provisioning_service_pb2_grpc import *  # noqa: F403
+from playclock.v1.session_pb2 import *  # noqa: F403
+from playclock.v1.session_service_pb2 import *  # noqa: F403
+from playclock.v1.session_service_pb2_grpc import *  # noqa: F403

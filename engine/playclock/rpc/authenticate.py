@@ -1,0 +1,102 @@
+"""Credentials in the metadata to a caller, and the one table of who may call what."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from playclock.engine import OPERATOR, Caller, Engine, Role, SignedRequest
+from playclock.errors import InvalidApiKey, InvalidSignature, PermissionDenied
+from playclock.v1.auth_service_pb2 import LauncherCredentials
+
+API_KEY: Final = "x-api-key"
+AUTHORIZATION: Final = "authorization"
+LAUNCHER_CREDENTIALS: Final = "x-launcher-credentials-bin"
+REQUEST_ID: Final = "x-request-id"
+
+_BEARER: Final = "Bearer "
+_CREDENTIALS_BYTES_MAX: Final = 8_192
+
+Metadata = Sequence[tuple[str, str | bytes]]
+
+_GAME, _LAUNCHER, _OPERATOR = Role.GAME, Role.LAUNCHER, Role.OPERATOR
+
+ACCESS: Final[dict[str, frozenset[Role]]] = {
+    "/playclock.v1.AuthService/VerifyCaller": frozenset({_GAME, _LAUNCHER, _OPERATOR}),
+    "/playclock.v1.LaunchService/StartLaunch": frozenset({_LAUNCHER, _OPERATOR}),
+    "/playclock.v1.LaunchService/HeartbeatLaunch": frozenset({_LAUNCHER, _OPERATOR}),
+    "/playclock.v1.LaunchService/EndLaunch": frozenset({_LAUNCHER, _OPERATOR}),
+    "/playclock.v1.LaunchService/IssueOtt": frozenset({_LAUNCHER, _OPERATOR}),
+    "/playclock.v1.ProvisioningService/ApplyProvisioning": frozenset({_OPERATOR}),
+    "/playclock.v1.ProvisioningService/GetProvisioning": frozenset({_OPERATOR}),
+    "/playclock.v1.SessionService/OpenSession": frozenset({_GAME, _OPERATOR}),
+    "/playclock.v1.SessionService/Heartbeat": frozenset({_GAME, _OPERATOR}),
+    "/playclock.v1.SessionService/BatchHeartbeat": frozenset({_GAME, _OPERATOR}),
+    "/playclock.v1.SessionService/EndSession": frozenset({_GAME, _OPERATOR}),
+    "/playclock.v1.SessionService/EndSessionsOfServer": frozenset({_GAME, _OPERATOR}),
+    "/playclock.v1.SessionService/GetSession": frozenset({_GAME, _OPERATOR}),
+    "/playclock.v1.SessionService/ListSessions": frozenset({_GAME, _OPERATOR}),
+    "/playclock.v1.SessionService/TerminateSession": frozenset({_OPERATOR}),
+    "/playclock.v1.SessionService/WatchSessions": frozenset({_GAME, _OPERATOR}),
+}
+"""Who may call what. A method without a row cannot be called."""
+
+VERIFY_CALLER: Final = "/playclock.v1.AuthService/VerifyCaller"
+
+
+async def authenticate(
+    engine: Engine, method: str, metadata: Metadata, *, trusted: bool, fallback: Caller | None
+) -> tuple[Caller, bool]:
+    """Return who calls `method`, and whether it is inside the trust boundary: in process, or with an operator's token.
+
+    `fallback` stands for a caller without any credentials; None refuses it. Raises Unauthenticated's children,
+    PermissionDenied, StoreAway.
+    """
+    given = {key: value for key, value in metadata if key in (API_KEY, AUTHORIZATION, LAUNCHER_CREDENTIALS)}
+    if API_KEY in given:
+        caller = engine.callers.game(_text(given[API_KEY]))
+    elif LAUNCHER_CREDENTIALS in given:
+        trusted = trusted or (AUTHORIZATION in given and bool(_operator(engine, given[AUTHORIZATION])))
+        if not trusted:
+            raise InvalidSignature("a launcher's signature is believed only of callers inside the trust boundary")
+        signed = _signed_request(given[LAUNCHER_CREDENTIALS])
+        caller = await engine.callers.launcher(signed, use_nonce=method != VERIFY_CALLER)
+    elif AUTHORIZATION in given:
+        caller, trusted = _operator(engine, given[AUTHORIZATION]), True
+    elif fallback is not None:
+        caller = fallback
+    else:
+        raise InvalidApiKey("the call carries no credentials")
+    if caller.role not in ACCESS.get(method, ()):
+        raise PermissionDenied("this caller may not make this call", role=caller.role.value)
+    return caller, trusted
+
+
+def _operator(engine: Engine, authorization: str | bytes) -> Caller:
+    text = _text(authorization)
+    if not text.startswith(_BEARER):
+        raise InvalidApiKey("expected a bearer token")
+    engine.callers.operator(text.removeprefix(_BEARER))
+    return OPERATOR
+
+
+def _signed_request(value: str | bytes) -> SignedRequest:
+    if isinstance(value, str) or len(value) > _CREDENTIALS_BYTES_MAX:
+        raise InvalidSignature("the launcher's credentials are malformed")
+    try:
+        credentials = LauncherCredentials.FromString(value)
+    except DecodeError as error:
+        raise InvalidSignature("the launcher's credentials are malformed") from error
+    return SignedRequest(
+        launcher_id=credentials.launcher_id,
+        timestamp=credentials.timestamp,
+        nonce=credentials.nonce,
+        signature=credentials.signature,
+        method=credentials.http_method,
+        path=credentials.http_path,
+        body_sha256=credentials.body_sha256,
+    )
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")

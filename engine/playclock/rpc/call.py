@@ -1,0 +1,27 @@
+"""What a servicer knows of a call, whatever brought it."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from playclock.engine import Caller
+
+
+class Call(NamedTuple):
+    """Who calls, from where, and under which id it is logged."""
+
+    caller: Caller
+    request_id: str
+    peer: Callable[[], str]
+    """Tells the connection's other end as gRPC writes it, such as "ipv4:192.0.2.1:50000"."""
+    trusted: bool
+    """Whether the caller is inside the trust boundary, so that what it says of third parties is believed."""
+
+
+def address_of(peer: str) -> str:
+    """Return the address in a gRPC peer, or an empty string where there is none, as for a Unix socket."""
+    kind, _, rest = peer.partition(":")
+    if kind not in ("ipv4", "ipv6"):
+        return ""
+    host = unquote(rest).rpartition(":")[0]
+    return host.strip("[]").partition("%")[0]

@@ -1,0 +1,160 @@
+"""The chain around every method: request id, caller, errors, log. The same over a socket and in process.
+
+Not gRPC interceptors: those build a handler for every call, which costs a tenth of a heartbeat, and an in-process channel
+would go past them. Here every method is wrapped once, when the service is made.
+"""
+
+import logging
+import re
+import secrets
+from collections.abc import AsyncIterator, Callable
+from time import perf_counter_ns
+from typing import Any, Final, Protocol
+
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2
+
+from playclock.engine import Caller, Engine, Role
+from playclock.errors import EngineError, TryAgain
+from playclock.rpc.auth import AuthServicer
+from playclock.rpc.authenticate import REQUEST_ID, Metadata, authenticate
+from playclock.rpc.call import Call
+from playclock.rpc.health import SERVICE as HEALTH
+from playclock.rpc.health import HealthServicer
+from playclock.rpc.launch import LaunchServicer
+from playclock.rpc.provisioning import ProvisioningServicer
+from playclock.rpc.session import SessionServicer
+from playclock.rpc.status import Failure, failure_of, internal_failure
+from playclock.v1 import auth_service_pb2, launch_service_pb2, provisioning_service_pb2, session_service_pb2
+
+_log = logging.getLogger("playclock.rpc")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_QUIET: Final = frozenset({"Heartbeat", "BatchHeartbeat", "VerifyCaller", "GetSession", "ListSessions", "HeartbeatLaunch"})
+"""Methods of which only failures are worth a line by default: they come all the time, or change nothing."""
+
+
+NOBODY: Final = Caller(Role.GAME, "")
+"""Who calls what is open to all: nobody in particular, who may act for no game."""
+
+
+class Method:
+    """One method of the service: what it takes, what it gives, and who does it."""
+
+    def __init__(
+        self, name: str, request_type: type[Message], response_type: type[Message], handler: Callable[..., Any]
+    ) -> None:
+        self.name = name
+        self.request_type = request_type
+        self.response_type = response_type
+        self.handler = handler
+        self.open_to_all = name.startswith(f"/{HEALTH}/")
+        self.level = logging.DEBUG if self.open_to_all or name.rpartition("/")[2] in _QUIET else logging.INFO
+
+
+class UnaryMethod(Method):
+    """One request, one response."""
+
+
+class StreamMethod(Method):
+    """One request, a stream of responses."""
+
+
+class Peer(Protocol):
+    """Tells the connection's other end."""
+
+    def __call__(self) -> str:
+        """Return it as gRPC writes it."""
+
+
+class Dispatcher:
+    """All methods of an engine, each with its chain."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.methods: dict[str, Method] = {}
+        served = (
+            (auth_service_pb2, "AuthService", AuthServicer()),
+            (launch_service_pb2, "LaunchService", LaunchServicer(engine)),
+            (provisioning_service_pb2, "ProvisioningService", ProvisioningServicer(engine)),
+            (session_service_pb2, "SessionService", SessionServicer(engine)),
+        )
+        self.services = [f"playclock.v1.{name}" for _, name, _ in served]
+        self.health = HealthServicer(engine, self.services)
+        for module, name, servicer in served:
+            self._add(module, name, servicer)
+        self._add(health_pb2, "Health", self.health)
+
+    async def unary(
+        self, method: Method, request: Message, metadata: Metadata, peer: Peer, *, trusted: bool, fallback: Caller | None = None
+    ) -> Message:
+        """Answer a call. Raises Failure."""
+        began_ns = perf_counter_ns()
+        request_id = _request_id(metadata)
+        try:
+            call = await self._begin(method, request_id, metadata, peer, trusted=trusted, fallback=fallback)
+            response: Message = await method.handler(request, call)
+        except Failure:
+            raise
+        except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the caller gets a status and the log the rest
+            raise self._failure(error, method, request_id, began_ns) from None
+        if _log.isEnabledFor(method.level):
+            _tell(method, request_id, began_ns, "OK", method.level)
+        return response
+
+    async def stream(
+        self, method: Method, request: Message, metadata: Metadata, peer: Peer, *, trusted: bool, fallback: Caller | None = None
+    ) -> AsyncIterator[Message]:
+        """Answer a call with a stream. Raises Failure."""
+        began_ns = perf_counter_ns()
+        request_id = _request_id(metadata)
+        try:
+            call = await self._begin(method, request_id, metadata, peer, trusted=trusted, fallback=fallback)
+            async for response in method.handler(request, call):
+                yield response
+        except Exception as error:  # noqa: BLE001 - the boundary, as in `unary`
+            raise self._failure(error, method, request_id, began_ns) from None
+
+    async def _begin(
+        self, method: Method, request_id: str, metadata: Metadata, peer: Peer, *, trusted: bool, fallback: Caller | None
+    ) -> Call:
+        if self.engine.is_late():
+            await self.engine.catch_up()
+        if method.open_to_all:
+            return Call(NOBODY, request_id, peer, trusted)
+        caller, believed = await authenticate(self.engine, method.name, metadata, trusted=trusted, fallback=fallback)
+        return Call(caller, request_id, peer, believed)
+
+    def _add(self, module: Any, service_name: str, servicer: object) -> None:  # noqa: ANN401 - a generated module
+        service = module.DESCRIPTOR.services_by_name[service_name]
+        for descriptor in service.methods:
+            if not hasattr(servicer, descriptor.name):
+                continue  # the health library knows a List that is too new to be relied on
+            name = f"/{service.full_name}/{descriptor.name}"
+            kind = StreamMethod if descriptor.server_streaming else UnaryMethod
+            request_type = getattr(module, descriptor.input_type.name)
+            response_type = getattr(module, descriptor.output_type.name)
+            self.methods[name] = kind(name, request_type, response_type, getattr(servicer, descriptor.name))
+
+    def _failure(self, error: Exception, method: Method, request_id: str, began_ns: int) -> Failure:
+        if isinstance(error, EngineError):
+            level = logging.WARNING if isinstance(error, TryAgain) else logging.INFO
+            if _log.isEnabledFor(level):
+                _tell(method, request_id, began_ns, error.reason, level)
+            return failure_of(error)
+        fields = {"method": method.name, "request_id": request_id}
+        _log.error("call failed", exc_info=error, extra={"fields": fields})
+        return internal_failure(request_id)
+
+
+def _request_id(metadata: Metadata) -> str:
+    for key, value in metadata:
+        if key == REQUEST_ID and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+            return value
+    return f"req_{secrets.token_hex(16)}"
+
+
+def _tell(method: Method, request_id: str, began_ns: int, outcome: str, level: int) -> None:
+    duration_us = (perf_counter_ns() - began_ns) // 1_000
+    fields = {"method": method.name, "request_id": request_id, "outcome": outcome, "duration_us": duration_us}
+    _log.log(level, "call", extra={"fields": fields})

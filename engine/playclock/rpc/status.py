@@ -1,0 +1,85 @@
+"""Errors to gRPC: one table, and the rich status that carries reason and data (google.rpc, AIP-193)."""
+
+from typing import Final
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import BadRequest as BadRequestDetail
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from playclock import errors
+from playclock.errors import EngineError
+
+DOMAIN: Final = "playclock"
+DETAILS_KEY: Final = "grpc-status-details-bin"
+"""The metadata under which gRPC carries a rich status."""
+
+CODES: Final[dict[type[EngineError], grpc.StatusCode]] = {
+    errors.BadRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.InvalidApiKey: grpc.StatusCode.UNAUTHENTICATED,
+    errors.InvalidSignature: grpc.StatusCode.UNAUTHENTICATED,
+    errors.RequestExpired: grpc.StatusCode.UNAUTHENTICATED,
+    errors.RequestReplayed: grpc.StatusCode.UNAUTHENTICATED,
+    errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
+    errors.NotPcCafe: grpc.StatusCode.PERMISSION_DENIED,
+    errors.GameNotFound: grpc.StatusCode.NOT_FOUND,
+    errors.LaunchNotFound: grpc.StatusCode.NOT_FOUND,
+    errors.SessionNotFound: grpc.StatusCode.NOT_FOUND,
+    errors.LaunchEnded: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.SessionEnded: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.SessionEnding: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.AlreadyEnded: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.RequestIdReused: grpc.StatusCode.ALREADY_EXISTS,
+    errors.CursorExpired: grpc.StatusCode.OUT_OF_RANGE,
+    errors.TooMuchContention: grpc.StatusCode.ABORTED,
+    errors.StoreAway: grpc.StatusCode.UNAVAILABLE,
+}
+"""What each error is on the wire."""
+
+
+class Failure(Exception):
+    """A call that failed, as the wire has it."""
+
+    def __init__(self, code: grpc.StatusCode, message: str, status: Status) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+def failure_of(error: EngineError) -> Failure:
+    """Return the failure that tells the caller of an error: status, ErrorInfo, and what else helps."""
+    code = CODES[type(error)]
+    details = [ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
+    if isinstance(error, errors.BadRequest):
+        violations = [
+            BadRequestDetail.FieldViolation(field=field, description=problem) for field, problem in error.violations.items()
+        ]
+        return _failure(code, error.message, *details, BadRequestDetail(field_violations=violations))
+    if isinstance(error, errors.TryAgain):
+        delay = Duration()
+        delay.FromMilliseconds(error.retry_after_ms)
+        return _failure(code, error.message, *details, RetryInfo(retry_delay=delay))
+    return _failure(code, error.message, *details)
+
+
+def internal_failure(request_id: str) -> Failure:
+    """Return the failure for a fault of ours: a neutral sentence. The log has the rest under the request id."""
+    info = ErrorInfo(reason="INTERNAL", domain=DOMAIN, metadata={"request_id": request_id})
+    return _failure(grpc.StatusCode.INTERNAL, "internal error", info)
+
+
+def unimplemented_failure(method: str) -> Failure:
+    """Return the failure for a method that is not served."""
+    return _failure(grpc.StatusCode.UNIMPLEMENTED, f"no such method: {method}")
+
+
+def _failure(code: grpc.StatusCode, message: str, *details: ErrorInfo | BadRequestDetail | RetryInfo) -> Failure:
+    status = Status(code=code.value[0], message=message)
+    for detail in details:
+        packed = Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return Failure(code, message, status)
