@@ -6,7 +6,7 @@ from playclock.core.answers import Result
 from playclock.core.estate import parse_address
 from playclock.core.fields import HARDWARE_BYTES_MAX, PC_ID_MAX, USER_ID_MAX, text_problem
 from playclock.core.ids import is_uuid
-from playclock.engine import Engine
+from playclock.engine import Engine, Role
 from playclock.errors import PermissionDenied
 from playclock.rpc.call import Call, address_of
 from playclock.rpc.fields import check
@@ -50,7 +50,7 @@ class LaunchServicer:
             call.caller,
             pc_id=request.pc_id,
             internal_ip=request.internal_ip,
-            external_ip=request.external_ip or address_of(call.peer()),
+            external_ip=request.external_ip or _peer_address(call),
             hardware=hardware,
         )
         games = sorted(self._engine.context.estate.games.values(), key=lambda game: (game.name, game.id))
@@ -83,6 +83,11 @@ class LaunchServicer:
             call.caller, request.session_token, game_id=request.game_id, provider_user_id=request.provider_user_id or None
         )
         return IssueOttResponse(ott=ott, expires_in=-(-self._engine.timers.ott_ttl_ms // 1000))
+
+
+def _peer_address(call: Call) -> str:
+    """Return the connection's other end. It says nothing of a launcher, whose signature somebody else handed on."""
+    return "" if call.caller.role is Role.LAUNCHER else address_of(call.peer())
 
 
 def _address_problem(text: str) -> str | None:
