@@ -1,0 +1,73 @@
+"""Addresses on the command line: HOST:PORT, and whether other machines can reach one."""
+
+import ipaddress
+import os
+import re
+import socket
+from typing import Final, NamedTuple
+
+import click
+
+from playclock.cli.failures import Failure, UsageFailure
+
+_ADDRESS: Final = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9_.-]+)):([0-9]{1,5})", re.ASCII)
+PORT_MAX: Final = 65_535
+
+
+class Address(NamedTuple):
+    """A host, by name or number, and a port; 0 picks a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the address. Raises Failure for a name that leads nowhere."""
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise Failure(f"the host {self.host} cannot be found: {error.strerror}") from None
+        return all(ipaddress.ip_address(str(where[0]).partition("%")[0]).is_loopback for *_, where in found)
+
+
+class AddressType(click.ParamType[Address]):
+    """Reads HOST:PORT from an option or a variable."""
+
+    name = "HOST:PORT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Address:
+        """Return the address, or fail with a sentence."""
+        if isinstance(value, Address):
+            return value
+        found = _ADDRESS.fullmatch(str(value))
+        if found is None or int(found[3]) > PORT_MAX:
+            self.fail(f"{value!r} is not HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080", param, ctx)
+        return Address(found[1] or found[2], int(found[3]))
+
+
+ADDRESS: Final = AddressType()
+
+
+def refuse_exposure(option: str, address: Address, *, insecure: bool) -> None:
+    """Raise UsageFailure for an address that other machines can reach, unless the operator said that it is wanted."""
+    if insecure or address.is_loopback:
+        return
+    raise UsageFailure(
+        f"{option} {address} can be reached from other machines, and this version speaks no TLS: keep 127.0.0.1 and put "
+        "a TLS proxy in front, or add --insecure where the network itself is trusted"
+    )
+
+
+def bind(address: Address) -> socket.socket:
+    """Return a socket that is bound to the address. Raises Failure where that cannot be."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    both = address.host == "::" and socket.has_dualstack_ipv6()
+    try:
+        return socket.create_server(tuple(address), family=family, dualstack_ipv6=both)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise Failure(f"cannot listen on {address}: {reason}; name another address, or port 0 for a free one") from None

@@ -1,0 +1,105 @@
+"""`playclock apply`: brings a store, or a running engine, in line with a provisioning file."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import click
+import grpc.aio
+
+from playclock import provisioning, settings
+from playclock.cli.addresses import Address
+from playclock.cli.applying import apply_file
+from playclock.cli.failures import UsageFailure
+from playclock.cli.options import (
+    FILE,
+    config_option,
+    engine_option,
+    json_option,
+    store_option,
+    token_option,
+    without_password,
+)
+from playclock.cli.printing import print_json
+from playclock.cli.remote import authorization, calling
+from playclock.cli.rpc_failures import told_in_sentences
+from playclock.cli.teaching import example
+from playclock.clock import SystemClock
+from playclock.core.timers import Timers
+from playclock.engine import Engine
+from playclock.provisioning import ProvisioningFile
+from playclock.rpc.inprocess import InProcessChannel
+from playclock.stores.urls import open_store
+from playclock.v1.provisioning_service_pb2 import ApplyProvisioningResponse
+
+
+@click.command(
+    epilog=example(
+        "playclock apply examples/provisioning.toml --check",
+        "playclock apply examples/provisioning.toml --engine 127.0.0.1:50051 --token dev-operator-token",
+    )
+)
+@click.argument("file", type=FILE)
+@store_option
+@engine_option(required=False)
+@token_option
+@config_option
+@click.option("--check", is_flag=True, help="Only say what would change.")
+@json_option
+def apply(
+    *,
+    file: Path,
+    store: str,
+    engine: Address | None,
+    token: str | None,
+    config: Path | None,
+    check: bool,
+    as_json: bool,
+) -> None:
+    """Create and update what the provisioning FILE describes; what it does not name stays.
+
+    Without --engine it writes to the store, whether or not a server runs on it; a running one follows within a second.
+    """
+    if engine is None and store.startswith("memory:"):
+        raise UsageFailure("a memory:// store lives inside its server: name the server by --engine, or a lasting --store")
+    timers = settings.load(config, os.environ).timers
+    described = provisioning.load(file, os.environ)
+    applied = asyncio.run(_apply(described, store, timers, engine, token, check=check))
+    _print(applied, check=check, as_json=as_json)
+
+
+async def _apply(
+    file: ProvisioningFile, store: str, timers: Timers, engine: Address | None, token: str | None, *, check: bool
+) -> ApplyProvisioningResponse:
+    if engine is None:
+        async with _store_channel(store, timers) as channel:
+            return await apply_file(channel, file, check=check)
+    async with calling(engine) as channel:
+        return await apply_file(channel, file, check=check, metadata=authorization(token))
+
+
+@contextlib.asynccontextmanager
+async def _store_channel(url: str, timers: Timers) -> AsyncIterator[grpc.aio.Channel]:
+    """Open an engine on the store that does nothing but what it is asked: it neither sweeps nor passes for a server."""
+    store = await open_store(url)
+    try:
+        with told_in_sentences(without_password(url)):
+            async with Engine(store, clock=SystemClock(), timers=timers, background=False) as engine:
+                yield InProcessChannel(engine, operator=True)
+    finally:
+        await store.close()
+
+
+def _print(applied: ApplyProvisioningResponse, *, check: bool, as_json: bool) -> None:
+    if as_json:
+        changes = {"created": list(applied.created), "updated": list(applied.updated)}
+        print_json({"revision": applied.revision, "check": check, **changes})
+        return
+    verbs = ("would create", "would update") if check else ("created", "updated")
+    for verb, names in zip(verbs, (applied.created, applied.updated), strict=True):
+        for name in names:
+            click.echo(f"{verb} {name}")
+    if not applied.created and not applied.updated:
+        click.echo("nothing to change")

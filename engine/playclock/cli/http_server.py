@@ -1,0 +1,78 @@
+"""The HTTP facade under uvicorn, as one part of a process that has others: signals and sockets are not uvicorn's here."""
+
+import asyncio
+import contextlib
+import math
+import socket
+from collections.abc import Iterator
+from typing import Final, Self
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from playclock.cli.addresses import Address
+
+CONCURRENCY_MAX: Final = 16_384
+"""Connections and requests beyond it are answered 503, so that a flood costs memory up to here and no further."""
+KEEP_ALIVE_SEC: Final = 75
+"""How long an idle connection is kept: longer than the 60 s after which common proxies drop theirs, so that none is closed
+under a proxy's request."""
+HURRY_SEC: Final = 1.0
+
+
+class HttpServer:
+    """A facade that listens."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket, address: Address) -> None:
+        self.address = Address(address.host, listener.getsockname()[1])
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                proxy_headers=False,  # the facade believes only the proxies that the settings name
+                server_header=False,
+                limit_concurrency=CONCURRENCY_MAX,
+                timeout_keep_alive=KEEP_ALIVE_SEC,
+            )
+        )
+        self.stopped = asyncio.create_task(self._server.serve(sockets=[listener]), name="playclock http")
+
+    @classmethod
+    async def start(cls, app: ASGIApp, listener: socket.socket, address: Address) -> Self:
+        """Serve the app on a bound socket, and return when it does."""
+        server = cls(app, listener, address)
+        listening = asyncio.create_task(server._server.listening.wait())
+        await asyncio.wait({listening, server.stopped}, return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+        if server.stopped.done():
+            await server.stopped
+        return server
+
+    async def drain(self, grace_sec: float) -> None:
+        """Accept nothing more, finish the requests that are under way within the grace, and close."""
+        self._server.config.timeout_graceful_shutdown = math.ceil(grace_sec) or None
+        self._server.force_exit = not grace_sec
+        self._server.should_exit = True
+        await asyncio.wait({self.stopped}, timeout=None if grace_sec else HURRY_SEC)
+        self.stopped.cancel()
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves the signals alone and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()

@@ -1,0 +1,118 @@
+"""Options that several commands share, each with its variable and default."""
+
+import importlib.util
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from playclock.cli.addresses import ADDRESS, Address
+from playclock.cli.failures import Failure
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_STORE: Final = "sqlite:///playclock.db"
+DEFAULT_GRPC: Final = Address("127.0.0.1", 50051)
+DEFAULT_HTTP: Final = Address("127.0.0.1", 8080)
+HTTP_PACKAGES: Final = ("httptools", "starlette", "uvicorn")
+
+FILE: Final = click.Path(path_type=Path, dir_okay=False)
+
+
+def config_option(command: Command) -> Command:
+    """Add --config."""
+    return click.option(
+        "--config", type=FILE, envvar="PLAYCLOCK_CONFIG", show_envvar=True, help="The settings file; defaults hold without one."
+    )(command)
+
+
+def store_option(command: Command) -> Command:
+    """Add --store."""
+    return click.option(
+        "--store",
+        metavar="URL",
+        default=DEFAULT_STORE,
+        show_default=True,
+        envvar="PLAYCLOCK_STORE",
+        show_envvar=True,
+        help="Where sessions and money lie: memory:// or sqlite:///FILE.",
+    )(command)
+
+
+def http_option(command: Command) -> Command:
+    """Add --http."""
+    return click.option(
+        "--http",
+        type=ADDRESS,
+        default=DEFAULT_HTTP,
+        show_default=True,
+        envvar="PLAYCLOCK_HTTP",
+        show_envvar=True,
+        help="Where to listen for REST; port 0 picks a free one.",
+    )(command)
+
+
+def insecure_option(command: Command) -> Command:
+    """Add --insecure."""
+    return click.option(
+        "--insecure",
+        is_flag=True,
+        envvar="PLAYCLOCK_INSECURE",
+        show_envvar=True,
+        help="Allow addresses that other machines can reach, in clear text.",
+    )(command)
+
+
+def log_level_option(command: Command) -> Command:
+    """Add --log-level."""
+    return click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        default="info",
+        show_default=True,
+        envvar="PLAYCLOCK_LOG_LEVEL",
+        show_envvar=True,
+        help="What is logged to stderr.",
+    )(command)
+
+
+def engine_option(*, required: bool) -> Callable[[Command], Command]:
+    """Add --engine, which without a value is the local default unless it is required."""
+    return click.option(
+        "--engine",
+        type=ADDRESS,
+        required=required,
+        envvar="PLAYCLOCK_ENGINE",
+        show_envvar=True,
+        help="The engine's gRPC address.",
+    )
+
+
+def token_option(command: Command) -> Command:
+    """Add --token."""
+    return click.option(
+        "--token",
+        envvar="PLAYCLOCK_OPERATOR_TOKEN",
+        show_envvar=True,
+        help="An operator token of the engine's settings.",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def require_http() -> None:
+    """Raise Failure unless the packages of the HTTP facade are installed."""
+    if any(importlib.util.find_spec(package) is None for package in HTTP_PACKAGES):
+        raise Failure("the HTTP facade needs packages that are not installed: pip install 'playclock[http]'")
+
+
+def without_password(store: str) -> str:
+    """Return a store's address fit for a log: what may be a password is left out."""
+    if store.startswith("sqlite:"):
+        return store
+    return re.sub(r"\?.*", "?***", re.sub(r"://.*@", "://***@", store, flags=re.DOTALL), flags=re.DOTALL)

@@ -1,0 +1,48 @@
+"""An engine elsewhere, as a client reaches it."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+import grpc.aio
+
+from playclock.cli.addresses import Address
+from playclock.cli.failures import UsageFailure
+from playclock.cli.rpc_failures import told_in_sentences
+from playclock.tomltable import is_token
+
+CALL_SEC: Final = 10.0
+"""How long one call may take."""
+
+CHANNEL_OPTIONS: Final = (
+    # A peer that vanished without a word is noticed while calls wait for it, after 20 + 5 seconds. Without calls there are no
+    # pings: servers cut clients off that ping for nothing.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 0),
+    # A restarted engine is found again within seconds, not minutes.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 3_000),
+)
+
+
+def open_channel(engine: Address) -> grpc.aio.Channel:
+    """Return a channel in clear text. It connects at its first call."""
+    return grpc.aio.insecure_channel(str(engine), options=CHANNEL_OPTIONS)
+
+
+def authorization(token: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the metadata by which an operator proves to be one. Raises UsageFailure for what cannot be a token."""
+    if token is None:
+        return ()
+    if not is_token(token):
+        raise UsageFailure("a token has 1 to 255 visible ASCII characters")
+    return (("authorization", f"Bearer {token}"),)
+
+
+@contextlib.asynccontextmanager
+async def calling(engine: Address) -> AsyncIterator[grpc.aio.Channel]:
+    """Open a channel for a few calls; a failed one is told in a sentence."""
+    with told_in_sentences(str(engine)):
+        async with open_channel(engine) as channel:
+            yield channel

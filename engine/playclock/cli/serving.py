@@ -1,0 +1,92 @@
+"""Puts a server together and takes it apart: store, engine, provisioning, gRPC, HTTP, in this order and back."""
+
+import contextlib
+import logging
+import os
+import socket
+from pathlib import Path
+
+import click
+import msgspec
+import playclock_http
+
+from playclock import provisioning
+from playclock.cli.addresses import Address, bind
+from playclock.cli.applying import apply_file
+from playclock.cli.failures import Failure
+from playclock.cli.http_server import HttpServer
+from playclock.cli.options import without_password
+from playclock.cli.stopping import Stopping, stoppable
+from playclock.cli.tuning import settle
+from playclock.clock import SystemClock
+from playclock.engine import Engine
+from playclock.rpc.inprocess import InProcessChannel
+from playclock.rpc.server import AddressInUse, Server, start
+from playclock.settings import Settings
+from playclock.stores.urls import open_store
+
+_log = logging.getLogger(__name__)
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line asked for."""
+
+    store: str
+    http: Address
+    grpc: Address
+    settings: Settings
+    provision: Path | None
+    tuned: bool
+
+
+async def serve_until_stopped(plan: Plan) -> None:
+    """Serve as planned until a signal. Raises Failure, StoreError, ConfigurationError where it cannot start."""
+    with stoppable() as stopping:
+        async with contextlib.AsyncExitStack() as parts:
+            await _serve(plan, stopping, parts)
+
+
+async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStack) -> None:
+    estate = None if plan.provision is None else provisioning.load(plan.provision, os.environ)
+    listener = parts.enter_context(bind(plan.http))
+    store = await open_store(plan.store)
+    parts.push_async_callback(store.close)
+    engine = await parts.enter_async_context(
+        Engine(
+            store,
+            clock=SystemClock(),
+            timers=plan.settings.timers,
+            operator_tokens=plan.settings.security.operator_tokens,
+        )
+    )
+    if estate is not None:
+        applied = await apply_file(InProcessChannel(engine, operator=True), estate)
+        changed = {"created": len(applied.created), "updated": len(applied.updated), "revision": applied.revision}
+        _log.info("provisioning applied", extra={"fields": changed})
+    grpc_server = await _start_grpc(engine, plan.grpc)
+    parts.push_async_callback(grpc_server.drain, 0)
+    http_server = await _start_http(engine, listener, plan)
+    if plan.tuned:
+        settle()
+    stopping.ready()
+    click.echo(f"ready grpc={grpc_server.address} http={http_server.address} store={without_password(plan.store)}")
+    await stopping.wait(http_server.stopped)
+    _log.info("draining")
+    await stopping.drain(grpc_server.drain, http_server.drain)
+    _log.info("stopped")
+
+
+async def _start_grpc(engine: Engine, address: Address) -> Server:
+    bind(address).close()  # says why an address cannot be had, which gRPC does not
+    try:
+        return await start(engine, str(address))
+    except AddressInUse:
+        raise Failure(f"cannot listen on {address} for gRPC; name another address, or port 0 for a free one") from None
+
+
+async def _start_http(engine: Engine, listener: socket.socket, plan: Plan) -> HttpServer:
+    app = playclock_http.make_app(
+        InProcessChannel(engine),
+        trusted_proxies=plan.settings.security.trusted_proxies,
+    )
+    return await HttpServer.start(app, listener, plan.http)
