@@ -66,6 +66,8 @@ class Engine:
         self.heartbeats = Heartbeats(context)
         self.listing = Listing(context)
         self.sweeper = Sweeper(context, self.launches)
+        self.draining = False
+        """Whether health checks should send new callers elsewhere."""
         self.store_answers = True
         """Whether the store answered when it was last asked."""
         self._pulse = PulseKeeper(context)
@@ -116,7 +118,9 @@ class Engine:
         except StoreUnavailable:
             self.store_answers = False
         else:
-            self.store_answers = True
+            self.draining = False
+        """Whether health checks should send new callers elsewhere."""
+        self.store_answers = True
         return self.store_answers
 
     async def _sweep(self) -> None:

@@ -23,7 +23,6 @@ class HealthServicer:
     def __init__(self, engine: Engine, services: Iterable[str]) -> None:
         self._engine = engine
         self._services = {"", SERVICE, *services}
-        self.draining = False
 
     async def Check(self, request: health_pb2.HealthCheckRequest, call: object) -> health_pb2.HealthCheckResponse:  # noqa: ARG002
         """Tell how a service is; NOT_FOUND for one that is not served here."""
@@ -48,6 +47,6 @@ class HealthServicer:
             await asyncio.sleep(WATCH_SEC)
 
     async def _status(self) -> int:
-        if self.draining or not await self._engine.ping():
+        if self._engine.draining or not await self._engine.ping():
             return int(health_pb2.HealthCheckResponse.NOT_SERVING)
         return int(health_pb2.HealthCheckResponse.SERVING)

@@ -44,11 +44,11 @@ class AddressInUse(OSError):
 class Server:
     """An engine that is being served."""
 
-    def __init__(self, server: grpc.aio.Server, dispatcher: Dispatcher, address: str) -> None:
+    def __init__(self, server: grpc.aio.Server, engine: Engine, address: str) -> None:
         self.address = address
         """HOST:PORT, with the real port."""
         self._server = server
-        self._dispatcher = dispatcher
+        self._engine = engine
 
     @classmethod
     async def start(cls, engine: Engine, address: str = "127.0.0.1:0", *, options: tuple[tuple[str, Any], ...] = ()) -> Self:
@@ -65,11 +65,11 @@ class Server:
         except RuntimeError as error:
             raise AddressInUse(f"cannot listen on {address}") from error
         await server.start()
-        return cls(server, dispatcher, f"{address.rpartition(':')[0]}:{port}")
+        return cls(server, engine, f"{address.rpartition(':')[0]}:{port}")
 
     def announce_drain(self) -> None:
         """Tell health checks that no new calls should come here."""
-        self._dispatcher.health.draining = True
+        self._engine.draining = True
 
     async def drain(self, grace_sec: float = 5.0) -> None:
         """Take no new calls, let those under way finish for `grace_sec`, then stop."""

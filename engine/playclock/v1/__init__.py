@@ -1,6 +1,8 @@
 """Messages and stubs of playclock.v1, generated from `proto/`. All but this file is written by `scripts/generate`.
 
     from playclock.v1 import OpenSessionRequest, SessionServiceStub
+
+Types come from the stubs beside the modules.
 """
 
 from playclock.v1.auth_service_pb2 import *  # noqa: F403
