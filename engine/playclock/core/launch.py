@@ -48,6 +48,8 @@ def advance(launch: Launch, *, now_ms: int, timers: Timers, outages: Sequence[Ou
     for outage in outages:
         if is_live(launch) and falls_into(outage, lease_until_ms=launch.lease_until_ms, seen_ms=launch.outage_seen_ms):
             until_ms = outage.end_ms + timers.launcher_ttl_ms + spread_ms(launch.id, timers.launcher_ttl_ms // 4)
+            # A process that does not know of the outage yet may have renewed the launch since.
+            until_ms = max(launch.lease_until_ms, until_ms)
             launch = replace(launch, lease_until_ms=until_ms, outage_seen_ms=outage.end_ms)
     if is_live(launch) and now_ms >= launch.lease_until_ms:
         return end(launch, EndReason.LAUNCHER_TIMEOUT, at_ms=launch.lease_until_ms)

@@ -212,7 +212,7 @@ def apply(session: Session, event: Event, *, at_ms: int, timers: Timers) -> Sess
     target = TRANSITIONS[session.state].get(event)
     if target is None:
         raise ImpossibleTransition(f"{event.name} in {session.state.name}")
-    at_ms = max(at_ms, session.last_heartbeat_ms)
+    at_ms = _not_before(session, at_ms)
     if event is Event.CREDIT_OUT:
         return _exhaust(session, at_ms, timers)
     if event is Event.TOP_UP:
@@ -227,7 +227,7 @@ def heartbeat(session: Session, *, free_micros: int, now_ms: int, timers: Timers
 
     The session is alive and advanced to now. `free_micros` is what its account can set aside beyond what it holds for it.
     """
-    now_ms = max(now_ms, session.last_heartbeat_ms)
+    now_ms = _not_before(session, now_ms)
     session = replace(session, last_heartbeat_ms=now_ms, lease_until_ms=now_ms + timers.session_ttl_ms)
     if session.charge is None:
         return _with_deadline(session, timers)
@@ -322,6 +322,15 @@ def _with_deadline(session: Session, timers: Timers) -> Session:
     return replace(session, deadline_ms=deadline_ms, due_ms=min(session.due_ms, deadline_ms))
 
 
+def _not_before(session: Session, at_ms: int) -> int:
+    """Return the moment, or the last one that the record knows of where that is later.
+
+    Clocks differ between processes, and nothing happens to a session while we are away: what falls into an outage, such as
+    the end of the longest duration, happens when it is over.
+    """
+    return max(at_ms, session.last_heartbeat_ms, session.outage_seen_ms, session.exhausted_ms or 0)
+
+
 def _paid_until_ms(session: Session, charge: Charge) -> int:
     return session.started_ms + session.unbilled_ms + charge.paid_ms
 
@@ -377,9 +386,13 @@ def _end(session: Session, reason: EndReason | None, at_ms: int, timers: Timers)
 
 
 def _make_good(session: Session, outage: Outage, timers: Timers) -> Session:
-    """Give a live session a whole lease after an outage of ours, and stop its clocks while we were away."""
-    lost_ms = outage.end_ms - max(outage.start_ms, session.last_heartbeat_ms)
-    lease_until_ms = outage.end_ms + timers.session_ttl_ms + spread_ms(session.id, timers.session_ttl_ms // 4)
+    """Give a live session a whole lease after an outage of ours, and stop its clocks while we were away.
+
+    A process that does not know of the outage yet may have heard of the session since: its clocks stood until then only.
+    """
+    lost_ms = max(0, outage.end_ms - _not_before(session, outage.start_ms))
+    whole_lease_ms = timers.session_ttl_ms + spread_ms(session.id, timers.session_ttl_ms // 4)
+    lease_until_ms = max(session.lease_until_ms, outage.end_ms + whole_lease_ms)
     shifted = replace(
         session,
         lease_until_ms=lease_until_ms,
