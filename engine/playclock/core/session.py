@@ -296,7 +296,11 @@ def _run(session: Session, until_ms: int, timers: Timers, steps: list[Session]) 
     """Let time move the session until `until_ms`, and note each step."""
     while until_ms >= session.deadline_ms:
         at_ms, event = min(_deadlines(session, timers))
-        session = apply(session, event, at_ms=at_ms, timers=timers)
+        if at_ms > until_ms:
+            # The deadline was noted under other timers: a setting has changed since.
+            session = _with_deadline(session, timers)
+        else:
+            session = apply(session, event, at_ms=at_ms, timers=timers)
         steps.append(session)
     return session
 
