@@ -36,7 +36,7 @@ class Codec(Generic[T]):
             )
         try:
             return self._decoder.decode(memoryview(data)[1:])
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise UnknownFormat(f"no {self._kind.__name__}: {error}") from error
 
     def checked(self, record: object) -> T:
