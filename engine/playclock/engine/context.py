@@ -11,7 +11,9 @@ from playclock.core.outage import Outage
 from playclock.core.records import Happening, ServerSessions, SessionEvent, events_of
 from playclock.core.session import Session
 from playclock.core.timers import Timers
-from playclock.engine.records import ACCOUNTS, SERVERS, SESSIONS, Records, Work
+from playclock.engine.records import ACCOUNTS, SERVERS, SESSIONS, Records
+from playclock.engine.turns import Turns
+from playclock.engine.work import Work
 from playclock.stores.base import UNMOVED
 
 
@@ -22,6 +24,7 @@ class Context:
         self.clock = clock
         self.timers = timers
         self.records = records
+        self.turns = Turns(records)
         self.estate = Estate()
         self.outages: tuple[Outage, ...] = ()
 

@@ -58,7 +58,7 @@ class Engine:
         context = Context(clock=self.clock, timers=self.timers, records=records)
         self.context = context
         self.feed = Feed(context)
-        records.on_events = self.feed.wake
+        context.turns.on_events = self.feed.wake
         self.callers = Callers(context, operator_tokens=operator_tokens)
         self.estate = EstateKeeper(context)
         self.launches = Launches(context)

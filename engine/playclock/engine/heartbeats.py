@@ -16,7 +16,9 @@ from playclock.core.ids import account_key, is_session_id, partition_in, session
 from playclock.core.session import Session, State
 from playclock.engine.callers import Caller
 from playclock.engine.context import Context
-from playclock.engine.records import ACCOUNTS, ATTEMPTS_MAX, Versioned, Work
+from playclock.engine.records import ACCOUNTS, Versioned
+from playclock.engine.turns import ATTEMPTS_MAX
+from playclock.engine.work import Work
 from playclock.errors import BadRequest, EngineError, TooMuchContention
 from playclock.stores.base import UNMOVED, Commit, Put
 
@@ -130,7 +132,7 @@ class Heartbeats:
         async def decision(work: Work) -> list[Answer]:
             return [await self._beat(work, calls[index].session_id) for index in those]
 
-        for index, answer in zip(those, await self._context.records.decide(partition, now_ms, decision), strict=True):
+        for index, answer in zip(those, await self._context.turns.decide(partition, now_ms, decision), strict=True):
             answers[index] = answer
 
     async def _beat(self, work: Work, session_id: str) -> Answer:

@@ -16,7 +16,8 @@ from playclock.core.launch import Launch, Seat
 from playclock.core.session import EndReason, Event
 from playclock.engine.callers import Caller, Role
 from playclock.engine.context import Context
-from playclock.engine.records import LAUNCHES, SEATS, Work
+from playclock.engine.records import LAUNCHES, SEATS
+from playclock.engine.work import Work
 from playclock.errors import BadRequest, EngineError, GameNotFound, NotPcCafe
 from playclock.stores.base import UNMOVED
 
@@ -72,7 +73,7 @@ class Launches:
             work.write(key, Seat(launch.id, session_id))
             work.write(launch_key(launch.id), launch, due_ms=launch.lease_until_ms)
 
-        await context.records.decide(cafe.partition, now_ms, decision)
+        await context.turns.decide(cafe.partition, now_ms, decision)
         return Started(launch, cafe)
 
     async def heartbeat(self, caller: Caller, launch_id: str) -> Result:
@@ -156,7 +157,7 @@ class Launches:
 
     async def _decide(self, launch_id: str, decision: Callable[[Work], Awaitable[T]]) -> T:
         _check_id(launch_id)
-        return await self._context.records.decide(partition_in(launch_id), self._context.clock.now_ms(), decision)
+        return await self._context.turns.decide(partition_in(launch_id), self._context.clock.now_ms(), decision)
 
     async def _read(self, work: Work, launch_id: str) -> Launch | None:
         """Return the launch as time has it now, if it is still remembered."""

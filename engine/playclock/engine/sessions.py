@@ -30,7 +30,8 @@ from playclock.core.session import Event, Session
 from playclock.engine import requests
 from playclock.engine.callers import Caller
 from playclock.engine.context import Context
-from playclock.engine.records import ACCOUNTS, ANSWERS, LAUNCHES, OTTS, SEATS, SESSIONS, Work
+from playclock.engine.records import ACCOUNTS, ANSWERS, LAUNCHES, OTTS, SEATS, SESSIONS
+from playclock.engine.work import Work
 from playclock.errors import BadRequest, EngineError
 from playclock.stores.base import PARTITIONS, UNMOVED
 
@@ -70,7 +71,7 @@ class Sessions:
                 work.write(answers_at, Answer(msgspec.msgpack.encode(answer)), retain_until_ms=retain_until_ms)
             return answer
 
-        return await self._context.records.decide(partition, now_ms, decision)
+        return await self._context.turns.decide(partition, now_ms, decision)
 
     async def end(self, caller: Caller, session_id: str, *, client_play_duration_sec: int | None) -> Session:
         """End a live session. Raises BadRequest, SessionNotFound, AlreadyEnded, StoreAway, TooMuchContention."""
@@ -94,7 +95,7 @@ class Sessions:
                     await context.move_session(work, session, Event.RESTART)
                     return True
 
-                if await context.records.decide(partition_in(session_id), context.clock.now_ms(), decision):
+                if await context.turns.decide(partition_in(session_id), context.clock.now_ms(), decision):
                     ended.append(session_id)
         return ended
 
@@ -125,7 +126,7 @@ class Sessions:
             counted = msgspec.structs.replace(session, client_play_duration_sec=client_sec)
             return await context.move_session(work, counted, event)
 
-        answer = await context.records.decide(partition_in(session_id), context.clock.now_ms(), decision)
+        answer = await context.turns.decide(partition_in(session_id), context.clock.now_ms(), decision)
         if isinstance(answer, EngineError):
             raise answer
         return answer

@@ -6,7 +6,8 @@ from playclock.core import session as core
 from playclock.core.ids import kind_of
 from playclock.engine.context import Context
 from playclock.engine.launches import Launches
-from playclock.engine.records import SESSIONS, Work
+from playclock.engine.records import SESSIONS
+from playclock.engine.work import Work
 from playclock.errors import StoreAway
 from playclock.stores.base import StoreUnavailable
 
@@ -53,7 +54,7 @@ class Sweeper:
                 elif kind_of(key) == "launch":
                     await self._launches.sweep(work, key)
 
-        await self._context.records.decide(partition, now_ms, decision)
+        await self._context.turns.decide(partition, now_ms, decision)
 
     async def _sweep_session(self, work: Work, key: str) -> None:
         session = await work.read(SESSIONS, key)
