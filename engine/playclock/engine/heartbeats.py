@@ -72,10 +72,10 @@ class Heartbeats:
         commits: list[Commit] = []
         turns: dict[int, list[int]] = {}
         for index in waiting:
-            session_id, provider_user_id = calls[index]
+            session_id = calls[index].session_id
             version, session = entries[index]
-            if session is None or not _is_theirs(session, game_id, provider_user_id):
-                answers[index] = _refuse(session_id)
+            if session is None or not _is_theirs(session, game_id, calls[index]):
+                answers[index] = _refuse(calls[index])
             elif self._is_plain(session, now_ms):
                 after = core.heartbeat(session, free_micros=0, now_ms=now_ms, timers=self._context.timers)
                 due_ms = UNMOVED if after.due_ms == session.due_ms else after.due_ms
@@ -159,11 +159,19 @@ class Heartbeats:
         return Beat(Result.OK, wait_sec, play_sec)
 
 
-def _is_theirs(session: Session, game_id: str | None, provider_user_id: str) -> bool:
-    return session.provider_user_id == provider_user_id and (game_id is None or session.game_id == game_id)
+def _is_theirs(session: Session, game_id: str | None, call: HeartbeatCall) -> bool:
+    # The id too: another spelling of it leads to the same record.
+    return (
+        session.provider_user_id == call.provider_user_id
+        and session.id == call.session_id
+        and (game_id is None or session.game_id == game_id)
+    )
 
 
-def _refuse(session_id: str) -> EngineError:
-    if not is_session_id(session_id):
-        return BadRequest({"game_session_id": "expected gs_ and a lower-case UUID"})
-    return no_such_session()
+def _refuse(call: HeartbeatCall) -> EngineError:
+    violations = {}
+    if not is_session_id(call.session_id):
+        violations["game_session_id"] = "expected gs_ and a lower-case UUID"
+    if not call.provider_user_id:
+        violations["provider_user_id"] = "is required"
+    return BadRequest(violations) if violations else no_such_session()

@@ -85,8 +85,6 @@ class SessionServicer:
 
     async def Heartbeat(self, request: HeartbeatRequest, call: Call) -> HeartbeatResponse:
         """Keep a session alive."""
-        if not request.provider_user_id:
-            check(provider_user_id="is required")
         return _beat(await self._engine.heartbeats.beat(call.caller, request.game_session_id, request.provider_user_id))
 
     async def BatchHeartbeat(self, request: BatchHeartbeatRequest, call: Call) -> BatchHeartbeatResponse:
