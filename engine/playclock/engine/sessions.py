@@ -28,7 +28,7 @@ from playclock.core.ott import Ott, Refusal
 from playclock.core.records import Answer
 from playclock.core.session import Event, Session
 from playclock.engine import requests
-from playclock.engine.callers import Caller
+from playclock.engine.callers import OPERATOR, Caller
 from playclock.engine.context import Context
 from playclock.engine.records import ACCOUNTS, ANSWERS, LAUNCHES, OTTS, SEATS, SESSIONS
 from playclock.engine.work import Work
@@ -79,7 +79,7 @@ class Sessions:
 
     async def terminate(self, session_id: str) -> Session:
         """End a live session by an operator's decision. Raises as `end` does."""
-        return await self._end(None, session_id, Event.TERMINATE, None)
+        return await self._end(OPERATOR, session_id, Event.TERMINATE, None)
 
     async def end_of_server(self, game_id: str, server_id: str) -> list[str]:
         """End all live sessions of a game server that has restarted, and return their ids."""
@@ -104,22 +104,24 @@ class Sessions:
         context, now_ms = self._context, self._context.clock.now_ms()
         _check_id(session_id)
         ((_, found),) = await context.records.load([session_key(session_id)], fresh=True)
-        session = None if found is None else SESSIONS.checked(found)
-        if session is None or not self._may_see(caller, session, now_ms):
+        if found is None:
             raise no_such_session()
+        session = SESSIONS.checked(found)
         steps = core.advance(session, now_ms=now_ms, timers=context.timers, outages=context.outages)
-        return steps[-1] if steps else session
+        session = steps[-1] if steps else session
+        if not self._may_see(caller, session, now_ms):
+            raise no_such_session()
+        return session
 
-    async def _end(self, caller: Caller | None, session_id: str, event: Event, client_sec: int | None) -> Session:
+    async def _end(self, caller: Caller, session_id: str, event: Event, client_sec: int | None) -> Session:
         context = self._context
         _check_id(session_id)
 
         async def decision(work: Work) -> Session | EngineError:
-            known = await work.read(SESSIONS, session_key(session_id))
-            if known is None or (caller is not None and not self._may_see(caller, known, work.now_ms)):
-                return no_such_session()
             session = await context.read_session(work, session_id)
-            assert session is not None, "it was there a moment ago"
+            if session is None or not self._may_see(caller, session, work.now_ms):
+                work.discard()  # a stranger's call does no bookkeeping, or its time would tell that there is something
+                return no_such_session()
             error = why_no_end(session, work.now_ms)
             if error is not None:
                 return error
