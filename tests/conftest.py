@@ -1,0 +1,218 @@
+"""What tests of behaviour share: a clock that they move, every kind of store, an engine, and a small world to play in."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playclock.clock import Clock, ManualClock
+from playclock.core.answers import Beat, Opened, Refused
+from playclock.core.charge import Account
+from playclock.core.ids import account_key, session_key
+from playclock.core.session import Session
+from playclock.core.timers import Timers
+from playclock.engine import OPERATOR, Caller, Engine, Role
+from playclock.engine.records import ACCOUNTS, SESSIONS
+from playclock.rpc.inprocess import InProcessChannel
+from playclock.stores.base import Store
+from playclock.stores.urls import open_store
+from playclock.v1 import (
+    ApplyProvisioningRequest,
+    Launcher,
+    ProvisionedAccount,
+    ProvisionedCafe,
+    ProvisionedGame,
+    Provisioning,
+    ProvisioningServiceStub,
+    Tariff,
+)
+
+KINDS = ["memory", "sqlite"]
+
+EngineMaker = Callable[..., Awaitable[Engine]]
+StoreOpener = Callable[[], Awaitable[Store]]
+
+
+class World:
+    """Two games, a cafe that pays and one that does not, a launcher: and what players do there, a line each.
+
+    Everything is done on the engine itself, so a refusal is one of `playclock.errors`.
+    """
+
+    GAME_ID: Final = "3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d"
+    OTHER_GAME_ID: Final = "7d2f9b10-1111-4222-8333-944445555666"
+    KEY: Final = "the-key-of-the-game"
+    OTHER_KEY: Final = "the-key-of-the-other-game"
+    LAUNCHER_ID: Final = "launcher-1"
+    SECRET: Final = "the-secret-of-the-launcher"
+    OPERATOR_TOKEN: Final = "operator-token"
+
+    GAME: Final = Caller(Role.GAME, GAME_ID)
+    OTHER_GAME: Final = Caller(Role.GAME, OTHER_GAME_ID)
+    OPERATOR: Final = OPERATOR
+
+    PAYING: Final = "127.0.0.1"
+    """An address in the cafe that pays a million micros for each minute that has begun."""
+    FREE: Final = "10.0.0.1"
+    """An address in the cafe that pays nothing."""
+    NOWHERE: Final = "192.0.2.1"
+    """An address in no cafe."""
+    ACCOUNT: Final = "cafe-1"
+    OPENING_MICROS: Final = 500_000_000
+    PLAYER: Final = "player-1"
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def estate(cls, *, opening_micros: int = OPENING_MICROS) -> Provisioning:
+        """Return what the operator has described."""
+        return Provisioning(
+            games=[
+                ProvisionedGame(id=cls.GAME_ID, number=123, name="Champagne Party", api_keys=[cls.KEY]),
+                ProvisionedGame(id=cls.OTHER_GAME_ID, number=124, name="Daily Grind", api_keys=[cls.OTHER_KEY]),
+            ],
+            tariffs=[Tariff(id="standard", currency="GCOIN", unit_sec=60, price_micros=1_000_000)],
+            accounts=[ProvisionedAccount(id=cls.ACCOUNT, currency="GCOIN", opening_balance_micros=opening_micros)],
+            cafes=[
+                ProvisionedCafe(
+                    id="cafe-1", name="Seoul One", networks=["127.0.0.0/8"], account=cls.ACCOUNT, tariff="standard"
+                ),
+                ProvisionedCafe(id="cafe-2", name="Busan Two", networks=["10.0.0.0/8"]),
+            ],
+            launchers=[Launcher(id=cls.LAUNCHER_ID, secret=cls.SECRET)],
+        )
+
+    async def provision(self, provisioning: Provisioning | None = None) -> None:
+        """Apply an estate; the world's own where none is given."""
+        request = ApplyProvisioningRequest(provisioning=provisioning or self.estate())
+        await ProvisioningServiceStub(InProcessChannel(self.engine, operator=True)).ApplyProvisioning(request)
+
+    async def start(self, pc: str = "pc-1", *, at: str = PAYING, caller: Caller = OPERATOR) -> str:
+        """Start a launch on a PC and return its id."""
+        started = await self.engine.launches.start(caller, pc_id=pc, internal_ip="", external_ip=at, hardware=b"")
+        return started.launch.id
+
+    async def ott(
+        self,
+        launch_id: str | None = None,
+        *,
+        pc: str = "pc-1",
+        at: str = PAYING,
+        game_id: str = GAME_ID,
+        user: str | None = None,
+    ) -> str:
+        """Issue an OTT for a launch; for a new one on the PC where none is given."""
+        launch_id = launch_id or await self.start(pc, at=at)
+        return await self.engine.launches.issue_ott(OPERATOR, launch_id, game_id=game_id, provider_user_id=user)
+
+    async def redeem(
+        self, ott: str, *, caller: Caller = GAME, user: str = PLAYER, request_id: str = "", server: str = ""
+    ) -> Opened | Refused:
+        """Redeem an OTT, or hear why not."""
+        return await self.engine.sessions.open(caller, ott=ott, provider_user_id=user, request_id=request_id, server_id=server)
+
+    async def join(self, launch_id: str, *, game_id: str = GAME_ID, user: str = PLAYER, server: str = "") -> str:
+        """Redeem an OTT of a launch, as an operator, and return the session's id."""
+        ott = await self.ott(launch_id, game_id=game_id)
+        answer = await self.redeem(ott, caller=OPERATOR, user=user, server=server)
+        assert isinstance(answer, Opened), answer
+        return answer.session_id
+
+    async def open(
+        self, pc: str = "pc-1", *, at: str = PAYING, game_id: str = GAME_ID, user: str = PLAYER, server: str = ""
+    ) -> str:
+        """Start a launch on a PC, redeem an OTT of it and return the session's id."""
+        return await self.join(await self.start(pc, at=at), game_id=game_id, user=user, server=server)
+
+    async def beat(self, session_id: str, *, caller: Caller = GAME, user: str = PLAYER) -> Beat:
+        """Send a heartbeat."""
+        return await self.engine.heartbeats.beat(caller, session_id, user)
+
+    async def end(self, session_id: str, *, caller: Caller = GAME, counted_sec: int | None = None) -> Session:
+        """End a session."""
+        return await self.engine.sessions.end(caller, session_id, client_play_duration_sec=counted_sec)
+
+    async def get(self, session_id: str, *, caller: Caller = GAME) -> Session:
+        """Return a session as time has it now."""
+        return await self.engine.sessions.get(caller, session_id)
+
+    async def stored(self, session_id: str) -> Session:
+        """Return a session as it lies in the store."""
+        (record,) = await self.engine.store.get([session_key(session_id)])
+        assert record is not None
+        return SESSIONS.decode(record.data)
+
+    async def account(self) -> Account:
+        """Return the account of the cafe that pays, as it lies in the store."""
+        (record,) = await self.engine.store.get([account_key(self.ACCOUNT)])
+        assert record is not None
+        return ACCOUNTS.decode(record.data)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(params=KINDS)
+def store_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def open_again(store_kind: str, tmp_path: Path) -> AsyncIterator[StoreOpener]:
+    """Open the test's store: each time as another process would.
+
+    What is in memory belongs to one object, so all share that; caches are the engine's own and stay apart all the same.
+    """
+    async with AsyncExitStack() as stack:
+        shared: list[Store] = []
+
+        async def open_() -> Store:
+            if store_kind == "memory" and shared:
+                return shared[0]
+            url = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path / 'playclock.db'}"}[store_kind]
+            shared.append(await open_store(url))
+            stack.push_async_callback(shared[-1].close)
+            return shared[-1]
+
+        yield open_
+
+
+@pytest.fixture
+async def store(open_again: StoreOpener) -> Store:
+    return await open_again()
+
+
+@pytest.fixture
+async def make_engine(clock: ManualClock) -> AsyncIterator[EngineMaker]:
+    """Make engines that stop with the test. Under a ManualClock nothing happens in the background."""
+    async with AsyncExitStack() as stack:
+
+        async def make(
+            store: Store, *, clock: Clock = clock, timers: Timers | None = None, background: bool | None = None
+        ) -> Engine:
+            engine = Engine(store, clock=clock, timers=timers, operator_tokens=[World.OPERATOR_TOKEN], background=background)
+            return await stack.enter_async_context(engine)
+
+        yield make
+
+
+@pytest.fixture
+async def engine(make_engine: EngineMaker, store: Store) -> Engine:
+    return await make_engine(store)
+
+
+@pytest.fixture
+def operator(engine: Engine) -> InProcessChannel:
+    """Return a channel whose calls are an operator's."""
+    return InProcessChannel(engine, operator=True)
+
+
+@pytest.fixture
+async def world(engine: Engine) -> World:
+    world = World(engine)
+    await world.provision()
+    return world
