@@ -67,7 +67,11 @@ def bind(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     both = address.host == "::" and socket.has_dualstack_ipv6()
     try:
-        return socket.create_server(tuple(address), family=family, dualstack_ipv6=both)
+        listener = socket.create_server(tuple(address), family=family, dualstack_ipv6=both)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise Failure(f"cannot listen on {address}: {reason}; name another address, or port 0 for a free one") from None
+    # Connections inherit it. asyncio sets it only on sockets that name TCP as their protocol, which these do not: without it
+    # an answer's body waits 40 ms for the client to acknowledge its headers.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
