@@ -1,6 +1,7 @@
 """`playclock demo`: a whole play session over REST, against a running server or one of its own."""
 
 import asyncio
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -64,19 +65,22 @@ def demo(
 
 
 async def _play_there(url: str, cast: Cast, telling: Telling) -> None:
-    walk = Walk(RestClient(url), cast, SystemClock(), telling)
-    launch, session = await _begin(walk)
-    await walk.heartbeat("The game server says that the player is there, as it does every two minutes.", session)
-    await _finish(walk, session, played_sec=0)
-    await walk.end_launch("The launcher says goodbye.", launch)
+    with contextlib.closing(RestClient(url)) as client:
+        walk = Walk(client, cast, SystemClock(), telling)
+        launch, session = await _begin(walk)
+        await walk.heartbeat("The game server says that the player is there, as it does every two minutes.", session)
+        await _finish(walk, session, played_sec=0)
+        await walk.end_launch("The launcher says goodbye.", launch)
 
 
 async def _play_here(estate: Provisioning, cast: Cast, telling: Telling) -> None:
     require_http()
     from playclock.cli.demo_server import serve_demo  # noqa: PLC0415 its packages are an extra
 
-    async with serve_demo(estate) as server:
-        walk = Walk(RestClient(server.url), cast, server.clock, telling)
+    async with contextlib.AsyncExitStack() as parts:
+        server = await parts.enter_async_context(serve_demo(estate))
+        client = parts.enter_context(contextlib.closing(RestClient(server.url)))
+        walk = Walk(client, cast, server.clock, telling)
         launch, first = await _begin(walk)
         telling.say("two minutes pass")
         server.clock.advance(120)

@@ -33,6 +33,10 @@ class RestClient:
         self._connection = connect(parts.hostname, parts.port, timeout=ANSWER_SEC)
         self._prefix = parts.path.rstrip("/")
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
     async def call(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
         """Make a call and return the answer. Raises Failure where the server does not answer in JSON."""
         try:
@@ -48,7 +52,7 @@ class RestClient:
             self._connection.request(method, self._prefix + path, body=body, headers=headers)
             response = self._connection.getresponse()
             answer = json.loads(response.read())
-        except BaseException:
+        except http.client.HTTPException:
             self._connection.close()
             raise
         if not isinstance(answer, dict):

@@ -1,0 +1,49 @@
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Run, Start
+
+
+def test_a_facade_serves_a_whole_session_in_front_of_a_remote_engine(
+    start: "Start", run: "Run", served: dict[str, str]
+) -> None:
+    process = start(
+        *("facade", "--engine", served["grpc"], "--http", "127.0.0.1:0"), PLAYCLOCK_ENGINE_TOKEN="dev-operator-token"
+    )
+    ready = process.ready()
+    assert list(ready) == ["http", "engine"]
+    assert ready["engine"] == served["grpc"]
+    result = run("demo", "--url", f"http://{ready['http']}", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    process.process.terminate()
+    assert process.end() == 0
+
+
+def test_a_facade_starts_before_its_engine_does(start: "Start", run: "Run") -> None:
+    ready = start("facade", "--engine", "127.0.0.1:1", "--http", "127.0.0.1:0").ready()
+    result = run("demo", "--url", f"http://{ready['http']}", "--json")
+    assert result.returncode == 1
+    assert json.loads(result.stdout)["status"] == 503
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        ([], 2, "Missing option '--engine'"),
+        (["--engine", "192.0.2.1:50051"], 2, "--engine 192.0.2.1:50051 can be reached from other machines"),
+        (["--engine", "127.0.0.1:1", "--http", "0.0.0.0:0"], 2, "--http 0.0.0.0:0 can be reached from other machines"),
+        (["--engine", "127.0.0.1:1", "--engine-token", "two words"], 2, "--engine-token must be 1 to 255 visible ASCII"),
+        (["--engine", "127.0.0.1:1", "--config", "nowhere"], 2, "nowhere: cannot be read"),
+        (["--engine", "127.0.0.1:1", "--http", "@served"], 1, "Address already in use"),
+    ],
+)
+def test_what_keeps_it_from_starting_is_told_in_a_sentence(
+    run: "Run", served: dict[str, str], arguments: list[str], code: int, sentence: str
+) -> None:
+    result = run("facade", *(served["http"] if word == "@served" else word for word in arguments))
+    assert (result.returncode, result.stdout) == (code, "")
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
