@@ -43,7 +43,7 @@ class BlockingEngine:
         self._store_url = store
         self._timers = timers
         self._operator_tokens = operator_tokens
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop
         self._stop = asyncio.Event()
         self._started = threading.Event()
         self._failure: BaseException | None = None
@@ -51,6 +51,7 @@ class BlockingEngine:
 
     def __enter__(self) -> Self:
         """Start the thread and the engine. Raises what opening the store raises."""
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
         self._started.wait()
         if self._failure is not None:
