@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from playclock.cli.addresses import Address
+from playclock.cli.http_protocol import BoundedHttpProtocol
 
 CONCURRENCY_MAX: Final = 16_384
 """Connections and requests beyond it are answered 503, so that a flood costs memory up to here and no further."""
@@ -28,7 +29,7 @@ class HttpServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=BoundedHttpProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
