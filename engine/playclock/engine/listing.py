@@ -91,6 +91,6 @@ def _parse(page_token: str) -> _Place:
         place = _PLACES.decode(base64.urlsafe_b64decode(page_token + "=" * (-len(page_token) % 4)))
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
         raise BadRequest({"page_token": "not a page token of this service"}) from error
-    if not 0 <= place.partition < PARTITIONS:
+    if not 0 <= place.partition < PARTITIONS or (place.after is not None and not 0 <= place.after.due_ms <= NEVER_MS):
         raise BadRequest({"page_token": "not a page token of this service"})
     return place
