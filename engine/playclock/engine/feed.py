@@ -55,7 +55,11 @@ class Feed:
         news = asyncio.Event()
         self._news.add(news)
         try:
-            positions = _parse(cursor) if cursor else await self._heads()
+            asked = _parse(cursor) if cursor else None
+            heads = await self._heads()
+            positions = dict(heads) if asked is None else asked
+            if any(sequence > heads.get(partition, 0) for partition, sequence in positions.items()):
+                raise CursorExpired("the cursor is ahead of this store")
             yield Told(None, _print(positions))
             for turn in itertools.count():
                 news.clear()
@@ -69,13 +73,16 @@ class Feed:
                     if (game_id is None or session.game_id == game_id) and (session_id is None or session.id == session_id):
                         yield Told(event, _print(positions))
                 if not events:
+                    # What there was when the watch began has been read by now, or is gone.
+                    if any(sequence > positions.get(partition, 0) for partition, sequence in heads.items()):
+                        raise CursorExpired("events after the cursor are no longer kept")
                     await _wait(news)
         finally:
             self._news.discard(news)
 
     async def _heads(self) -> dict[int, int]:
         try:
-            return dict(await self._context.records.store.heads())
+            return await self._context.records.store.heads()
         except StoreUnavailable as error:
             raise StoreAway("the store cannot be reached") from error
 
