@@ -1,0 +1,1 @@
+"""What playclock costs beside servers that do nothing: run `scripts/bench`."""
