@@ -188,6 +188,17 @@ def test_what_keeps_it_from_starting_is_told_in_a_sentence(
     assert "secret" not in result.stderr
 
 
+def test_every_mistake_in_a_file_is_told_at_once(run: "Run", tmp_path: Path) -> None:
+    (tmp_path / "wrong.toml").write_text("[timers]\ngrace = 0\nott_tlt = 1\n")
+    result = run(*MEMORY, "--config", "wrong.toml")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        "Error: 2 things have to be mended first\n"
+        "wrong.toml:2: [timers]: 'grace': expected a number of seconds from 0.001 to 31622400, not 0\n"
+        "wrong.toml:3: [timers]: unknown key 'ott_tlt' (did you mean 'ott_ttl'?)\n"
+    )
+
+
 @pytest.mark.parametrize(("option", "field"), [("--http", "http"), ("--grpc", "grpc")])
 def test_a_port_that_is_taken_is_named(run: "Run", served: dict[str, str], option: str, field: str) -> None:
     result = run(*MEMORY, option, served[field])

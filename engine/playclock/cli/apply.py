@@ -10,13 +10,12 @@ import click
 import grpc.aio
 
 from playclock import provisioning, settings
-from playclock.cli.addresses import Address
+from playclock.cli.addresses import ADDRESS, Address
 from playclock.cli.applying import apply_file
 from playclock.cli.failures import UsageFailure
 from playclock.cli.options import (
     FILE,
     config_option,
-    engine_option,
     json_option,
     store_option,
     token_option,
@@ -36,14 +35,15 @@ from playclock.v1.provisioning_service_pb2 import ApplyProvisioningResponse
 
 
 @click.command(
+    short_help="Apply a provisioning file to a store or a running engine.",
     epilog=example(
         "playclock apply examples/provisioning.toml --check",
         "playclock apply examples/provisioning.toml --engine 127.0.0.1:50051 --token dev-operator-token",
-    )
+    ),
 )
 @click.argument("file", type=FILE)
 @store_option
-@engine_option(required=False)
+@click.option("--engine", type=ADDRESS, help="A running engine to send it to, instead of writing to a store.")
 @token_option
 @config_option
 @click.option("--check", is_flag=True, help="Only say what would change.")

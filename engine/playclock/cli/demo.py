@@ -28,7 +28,10 @@ from playclock.v1.provisioning_service_pb2 import (
 from playclock.v1.session_pb2 import EndReason, Session
 
 
-@click.command(epilog=example("playclock demo", "playclock demo --url http://127.0.0.1:8080"))
+@click.command(
+    short_help="Play one whole session over REST, step by step.",
+    epilog=example("playclock demo", "playclock demo --url http://127.0.0.1:8080"),
+)
 @click.option("--url", envvar="PLAYCLOCK_URL", show_envvar=True, help="A running server. Without it the demo runs its own.")
 @click.option("--provision", type=FILE, help="Play with this file's first game and launcher. Default: the development estate.")
 @click.option("--game-id", help="Another game than the file's first.")

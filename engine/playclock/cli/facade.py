@@ -19,8 +19,11 @@ from playclock.cli.teaching import example
 from playclock.cli.tuning import allow_connections, run, tune
 
 
-@click.command(epilog=example("playclock facade --engine 127.0.0.1:50051 --http 127.0.0.1:8081"))
-@engine_option(required=True)
+@click.command(
+    short_help="Serve REST in front of an engine elsewhere.",
+    epilog=example("playclock facade --engine 127.0.0.1:50051 --http 127.0.0.1:8081"),
+)
+@engine_option()
 @click.option(
     "--engine-token",
     envvar="PLAYCLOCK_ENGINE_TOKEN",

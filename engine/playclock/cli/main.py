@@ -1,5 +1,6 @@
 """The command `playclock` itself: which commands there are, and how a failure that was to be expected is told."""
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
@@ -36,7 +37,7 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except ConfigurationError as error:
-            raise UsageFailure(str(error)) from None
+            raise UsageFailure(_listed(error.problems)) from None
         except (EngineError, StoreError) as error:
             raise Failure(str(error)) from None
 
@@ -52,3 +53,8 @@ class CommandGroup(click.Group):
 @click.version_option(installed_version(), message="%(prog)s %(version)s")
 def playclock() -> None:
     """Bill play time in PC cafes: a gRPC session engine with an HTTP facade."""
+
+
+def _listed(problems: Sequence[str]) -> str:
+    """Return one problem as it is, several below a line that counts them."""
+    return "\n".join(problems if len(problems) == 1 else [f"{len(problems)} things have to be mended first", *problems])

@@ -46,7 +46,7 @@ def http_option(command: Command) -> Command:
     return click.option(
         "--http",
         type=ADDRESS,
-        default=DEFAULT_HTTP,
+        default=str(DEFAULT_HTTP),
         show_default=True,
         envvar="PLAYCLOCK_HTTP",
         show_envvar=True,
@@ -78,15 +78,16 @@ def log_level_option(command: Command) -> Command:
     )(command)
 
 
-def engine_option(*, required: bool) -> Callable[[Command], Command]:
-    """Add --engine, which without a value is the local default unless it is required."""
+def engine_option(default: Address | None = None) -> Callable[[Command], Command]:
+    """Add --engine, which is required where there is no default."""
+    attributes: dict[str, Any] = {"required": True} if default is None else {"default": str(default), "show_default": True}
     return click.option(
         "--engine",
         type=ADDRESS,
-        required=required,
         envvar="PLAYCLOCK_ENGINE",
         show_envvar=True,
         help="The engine's gRPC address.",
+        **attributes,
     )
 
 

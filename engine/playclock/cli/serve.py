@@ -36,7 +36,7 @@ from playclock.cli.tuning import allow_connections, run, tune
 @click.option(
     "--grpc",
     type=ADDRESS,
-    default=DEFAULT_GRPC,
+    default=str(DEFAULT_GRPC),
     show_default=True,
     envvar="PLAYCLOCK_GRPC",
     show_envvar=True,

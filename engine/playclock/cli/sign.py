@@ -17,11 +17,12 @@ _PATH = re.compile(r"/[\x21-\x7e]*", re.ASCII)
 
 
 @click.command(
+    short_help="Sign a call of the launcher API.",
     epilog=example(
         "playclock sign POST /v1/launcher/session/start --curl http://127.0.0.1:8080 \\",
         "  --launcher-id launcher-1 --secret dev-launcher-secret \\",
         """  --body '{"pc_id": "PC-01", "internal_ip": "192.168.0.11", "hardware": {}}'""",
-    )
+    ),
 )
 @click.argument("method")
 @click.argument("path")
