@@ -147,7 +147,12 @@ class Heartbeats:
             return Beat(Result.SESSION_REPLACED, 0, core.play_duration_sec(session, work.now_ms))
         free_micros = 0
         if session.charge is not None:
-            account = await work.read(ACCOUNTS, account_key(session.charge.account_id))
+            key = account_key(session.charge.account_id)
+            # Where credit was short, a top-up that another process booked must be seen now: nothing may be written to the
+            # account, so an old copy would not be noticed at the commit, and the session would end in spite of the money.
+            short = session.paid_until_ms is not None and session.paid_until_ms < session.lease_until_ms
+            await work.prefetch(key, fresh=short)
+            account = await work.read(ACCOUNTS, key)
             free_micros = 0 if account is None else account.free_micros
         after = core.heartbeat(session, free_micros=free_micros, now_ms=work.now_ms, timers=timers)
         await context.save_session(work, session, [after])
