@@ -14,7 +14,7 @@ SECONDS_MAX: Final = (1 << 31) - 1
 MICROS_MAX: Final = 1 << 62
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_PRINTABLE = re.compile(r"[\x21-\x7e]+", re.ASCII)
+_PRINTABLE = re.compile(r"[\x20-\x7e]+", re.ASCII)
 _RESOURCE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z][A-Z0-9_]{1,15}", re.ASCII)
 _URL = re.compile(r"https?://[\x21-\x7e]+", re.ASCII)
