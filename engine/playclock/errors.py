@@ -16,7 +16,7 @@ its own codes. What a correct caller meets every day is no error but a value tha
     ├── RequestIdReused            use a new request id
     ├── CursorExpired              list, then watch anew
     └── TryAgain                   the same call, later
-        ├── TooMuchContention  StoreAway
+        ├── TooMuchContention  StoreAway  ShuttingDown
 """
 
 from typing import ClassVar
@@ -162,3 +162,9 @@ class StoreAway(TryAgain):
     """The store cannot be reached. Whether the call took effect is not known."""
 
     reason = "STORE_UNAVAILABLE"
+
+
+class ShuttingDown(TryAgain):
+    """The server is stopping and ends its streams. Go on with the last cursor."""
+
+    reason = "SHUTTING_DOWN"

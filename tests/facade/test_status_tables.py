@@ -30,6 +30,7 @@ def test_the_playwave_table_is_as_documented() -> None:
         "REQUEST_TIMEOUT": (408, "REQUEST_TIMEOUT"),
         "ALREADY_ENDED": (409, "ALREADY_ENDED"),
         "CURSOR_EXPIRED": (410, "CURSOR_EXPIRED"),
+        "SHUTTING_DOWN": (503, "SERVICE_UNAVAILABLE"),
         "SESSION_ENDED": (410, "SESSION_ENDED"),
         "SESSION_ENDING": (410, "SESSION_ENDING"),
         "LAUNCH_ENDED": (410, "SESSION_ENDED"),

@@ -106,6 +106,11 @@ class Engine:
         if self.is_late():
             await self._pulse.beat()
 
+    def drain(self) -> None:
+        """Send new callers elsewhere, and end the watches: they would hold up a server that stops."""
+        self.draining = True
+        self.feed.close()
+
     async def sweep(self) -> int:
         """Do the bookkeeping that is due, and return how many records it concerned. Raises StoreAway."""
         await self.catch_up()

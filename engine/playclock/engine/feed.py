@@ -15,7 +15,7 @@ import msgspec
 from playclock.core.codec import Codec
 from playclock.core.records import SessionEvent
 from playclock.engine.context import Context
-from playclock.errors import BadRequest, CursorExpired, StoreAway
+from playclock.errors import BadRequest, CursorExpired, ShuttingDown, StoreAway
 from playclock.stores.base import PARTITIONS, StoredEvent, StoreUnavailable
 
 POLL_SEC: Final = 0.25
@@ -39,18 +39,24 @@ class Feed:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._news: set[asyncio.Event] = set()
+        self._closed = False
 
     def wake(self) -> None:
         """Tell the watchers of this process that there may be something new."""
         for news in self._news:
             news.set()
 
+    def close(self) -> None:
+        """End all watches, those to come as well."""
+        self._closed = True
+        self.wake()
+
     async def watch(
         self, *, cursor: str = "", game_id: str | None = None, session_id: str | None = None
     ) -> AsyncIterator[Told]:
         """Yield the cursor to begin with, then every event after it as it happens, of one game or session if named.
 
-        Ends only with its consumer. Raises BadRequest for what is no cursor, CursorExpired, StoreAway.
+        Ends only with its consumer. Raises BadRequest for what is no cursor, CursorExpired, StoreAway, ShuttingDown.
         """
         news = asyncio.Event()
         self._news.add(news)
@@ -62,6 +68,8 @@ class Feed:
                 raise CursorExpired("the cursor is ahead of this store")
             yield Told(None, _print(positions))
             for turn in itertools.count():
+                if self._closed:
+                    raise ShuttingDown("the server is stopping")
                 news.clear()
                 events = await self._read(positions, first=turn % PARTITIONS)
                 for stored in events:

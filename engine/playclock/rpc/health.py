@@ -36,7 +36,7 @@ class HealthServicer:
         request: health_pb2.HealthCheckRequest,
         call: object,  # noqa: ARG002
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
-        """Tell how a service is, now and whenever that changes."""
+        """Tell how a service is, now and whenever that changes; end when the server drains."""
         last = None
         while True:
             known = request.service in self._services
@@ -44,6 +44,8 @@ class HealthServicer:
             if status != last:
                 last = status
                 yield health_pb2.HealthCheckResponse(status=status)
+            if self._engine.draining:
+                return
             await asyncio.sleep(WATCH_SEC)
 
     async def _status(self) -> int:

@@ -69,7 +69,7 @@ class Server:
 
     def announce_drain(self) -> None:
         """Tell health checks that no new calls should come here."""
-        self._engine.draining = True
+        self._engine.drain()
 
     async def drain(self, grace_sec: float = 5.0) -> None:
         """Take no new calls, let those under way finish for `grace_sec`, then stop."""

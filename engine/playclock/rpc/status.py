@@ -35,6 +35,7 @@ CODES: Final[dict[type[EngineError], grpc.StatusCode]] = {
     errors.CursorExpired: grpc.StatusCode.OUT_OF_RANGE,
     errors.TooMuchContention: grpc.StatusCode.ABORTED,
     errors.StoreAway: grpc.StatusCode.UNAVAILABLE,
+    errors.ShuttingDown: grpc.StatusCode.UNAVAILABLE,
 }
 """What each error is on the wire."""
 

@@ -120,6 +120,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "INTERNAL", "domain": "playclock"}
     """
+    ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 20
+    """The server is stopping and ends its streams. Go on with the last cursor; another server, or this one again, answers.
+
+        {"reason": "SHUTTING_DOWN", "domain": "playclock"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason names what went wrong. It travels as the reason of a google.rpc.ErrorInfo whose domain is "playclock", without
@@ -224,5 +229,10 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 19
 """A fault of the server. Its log has the details under the request id.
 
     {"reason": "INTERNAL", "domain": "playclock"}
+"""
+ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 20
+"""The server is stopping and ends its streams. Go on with the last cursor; another server, or this one again, answers.
+
+    {"reason": "SHUTTING_DOWN", "domain": "playclock"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
