@@ -6,12 +6,12 @@ import grpc
 import grpc.aio
 import pytest
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_status.rpc_status import from_call
 from playclock.clock import ManualClock
 from playclock.engine import Engine
 from playclock.rpc.server import Server
-from playclock.v1 import SessionServiceStub, WatchSessionsRequest
+from playclock.v1 import SessionServiceStub, WatchSessionsRequest, WatchSessionsResponse
 
 OPERATOR = (("authorization", "Bearer operator-token"),)
 
@@ -26,11 +26,11 @@ async def test_a_watch_ends_with_a_reason_and_a_cursor_when_the_server_drains() 
             await asyncio.wait_for(server.drain(grace_sec=100), timeout=20)
             with pytest.raises(grpc.aio.AioRpcError) as ended:
                 await watch.read()
-        assert isinstance(first.cursor, str)
+        assert isinstance(first, WatchSessionsResponse)
+        assert first.cursor
         assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
         info, retry = ErrorInfo(), RetryInfo()
-        status = from_call(ended.value)
-        assert status is not None
+        status = Status.FromString(dict(ended.value.trailing_metadata() or ())["grpc-status-details-bin"])
         assert status.details[0].Unpack(info)
         assert status.details[1].Unpack(retry)
         assert info.reason == "SHUTTING_DOWN"
