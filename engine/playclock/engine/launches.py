@@ -161,7 +161,12 @@ class Launches:
 
     async def _read(self, work: Work, launch_id: str) -> Launch | None:
         """Return the launch as time has it now, if it is still remembered."""
-        launch = await work.read(LAUNCHES, launch_key(launch_id))
+        key = launch_key(launch_id)
+        launch = await work.read(LAUNCHES, key)
+        if launch is not None and core.is_live(launch) and not core.is_live(self._advance(work, launch)):
+            # Another process may have heard the launcher since, and a refusal is no commit that would meet a conflict.
+            await work.prefetch(key, fresh=True)
+            launch = await work.read(LAUNCHES, key)
         if launch is None:
             return None
         retention_ms = self._context.timers.tombstone_retention_ms

@@ -109,7 +109,7 @@ class Sessions:
         session = SESSIONS.checked(found)
         steps = core.advance(session, now_ms=now_ms, timers=context.timers, outages=context.outages)
         session = steps[-1] if steps else session
-        if not self._may_see(caller, session, now_ms):
+        if not _is_theirs(caller, session) or not self._is_kept(session, now_ms):
             raise no_such_session()
         return session
 
@@ -119,8 +119,10 @@ class Sessions:
 
         async def decision(work: Work) -> Session | EngineError:
             session = await context.read_session(work, session_id)
-            if session is None or not self._may_see(caller, session, work.now_ms):
+            if session is None or not _is_theirs(caller, session):
                 work.discard()  # a stranger's call does no bookkeeping, or its time would tell that there is something
+                return no_such_session()
+            if not self._is_kept(session, work.now_ms):
                 return no_such_session()
             error = why_no_end(session, work.now_ms)
             if error is not None:
@@ -133,10 +135,8 @@ class Sessions:
             raise answer
         return answer
 
-    def _may_see(self, caller: Caller, session: Session, now_ms: int) -> bool:
-        """Whether the session is the caller's and still remembered: what is forgotten is as unknown as what never was."""
-        if caller.game_id is not None and session.game_id != caller.game_id:
-            return False
+    def _is_kept(self, session: Session, now_ms: int) -> bool:
+        """Whether the session is still remembered: what is forgotten is as unknown as what never was."""
         return is_kept(session.ended_ms, now_ms=now_ms, retention_ms=self._context.timers.tombstone_retention_ms)
 
     async def _open(self, work: Work, caller: Caller, ott: str, provider_user_id: str, server_id: str) -> Opened | Refused:
@@ -178,6 +178,7 @@ class Sessions:
         await work.prefetch(key, *([account_key(launch.account_id)] if launch.account_id else []), fresh=True)
         seat = await work.read(SEATS, key)
         if seat is not None and seat.session_id is not None:
+            await work.prefetch(session_key(seat.session_id), fresh=True)
             old = await context.read_session(work, seat.session_id)
             if old is not None and core.is_live(old):
                 await context.move_session(work, old, Event.REPLACE)
@@ -212,6 +213,10 @@ class Sessions:
         free_micros = 0 if account is None else account.free_micros
         tariff = self._context.estate.tariffs[launch.tariff_id]
         return Charge(launch.account_id, tariff, billed_micros=0, held_micros=0), free_micros
+
+
+def _is_theirs(caller: Caller, session: Session) -> bool:
+    return caller.game_id is None or session.game_id == caller.game_id
 
 
 def _check_id(session_id: str) -> None:

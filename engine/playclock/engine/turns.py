@@ -14,7 +14,7 @@ import msgspec
 
 from playclock.engine.records import Records
 from playclock.engine.work import Draft, Work
-from playclock.errors import TooMuchContention
+from playclock.errors import EngineError, TooMuchContention
 from playclock.stores.base import PARTITIONS
 
 ATTEMPTS_MAX: Final = 50
@@ -115,6 +115,8 @@ class Turns:
             # After a conflict nothing remembered is trusted: what else was read may be as old as what conflicted.
             draft = Draft(self._records, partition, fresh=attempt > 0)
             outcomes = [await _decide(draft, job) for job in jobs]
+            if any(map(_is_fault, outcomes)) and await draft.is_outdated():
+                continue  # an old session beside a new account fits no rule: that is no fault of ours
             commit = draft.commit()
             if commit is None:
                 return outcomes
@@ -125,6 +127,10 @@ class Turns:
                     self.on_events()
                 return outcomes
         raise TooMuchContention("others kept changing the same records")
+
+
+def _is_fault(outcome: object) -> bool:
+    return isinstance(outcome, _Raised) and not isinstance(outcome.error, EngineError)
 
 
 async def _decide(draft: Draft, job: _Job) -> Any:  # noqa: ANN401 - whatever the decision answers

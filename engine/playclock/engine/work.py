@@ -36,6 +36,12 @@ class Draft:
             if fresh:
                 self._fresh_keys.update(missing)
 
+    async def is_outdated(self) -> bool:
+        """Whether others have written what was read. Raises StoreAway."""
+        read = list(self.read.items())
+        current = await self._records.load([key for key, _ in read], fresh=True)
+        return any(version != now for (_, (version, _)), (now, _) in zip(read, current, strict=True))
+
     def take(self, puts: Mapping[str, Put], written: Mapping[str, Any], events: list[Event]) -> None:
         """Add a decision's work. A record that was written before stays one put, from the version that was read."""
         for key, put in puts.items():
