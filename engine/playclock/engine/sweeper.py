@@ -34,6 +34,8 @@ class Sweeper:
             # Begins where the last tick stopped, so that no partition waits for ever behind busier ones.
             for partition in sorted(partitions, key=lambda partition: (partition < self._first, partition)):
                 self._first = partition
+                if swept == limit:
+                    break
                 while swept < limit:
                     due = await context.records.store.due(partition, now_ms, min(COMMIT_MAX, limit - swept))
                     if not due:
