@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from playclock.clock import Clock, ManualClock
@@ -32,6 +32,8 @@ KINDS = ["memory", "sqlite"]
 
 EngineMaker = Callable[..., Awaitable[Engine]]
 StoreOpener = Callable[[], Awaitable[Store]]
+WorldMaker = Callable[..., Awaitable["World"]]
+Restart = Callable[[], Awaitable["World"]]
 
 
 class World:
@@ -58,7 +60,10 @@ class World:
     """An address in the cafe that pays nothing."""
     NOWHERE: Final = "192.0.2.1"
     """An address in no cafe."""
+    POOR: Final = "198.51.100.1"
+    """An address in the cafe that `provision_poor` makes."""
     ACCOUNT: Final = "cafe-1"
+    POOR_ACCOUNT: Final = "poor"
     OPENING_MICROS: Final = 500_000_000
     PLAYER: Final = "player-1"
 
@@ -88,6 +93,19 @@ class World:
         """Apply an estate; the world's own where none is given."""
         request = ApplyProvisioningRequest(provisioning=provisioning or self.estate())
         await ProvisioningServiceStub(InProcessChannel(self.engine, operator=True)).ApplyProvisioning(request)
+
+    async def provision_poor(self, opening_micros: int) -> None:
+        """Apply one more cafe, whose account begins with so much."""
+        await self.provision(
+            Provisioning(
+                accounts=[ProvisionedAccount(id=self.POOR_ACCOUNT, currency="GCOIN", opening_balance_micros=opening_micros)],
+                cafes=[
+                    ProvisionedCafe(
+                        id="cafe-3", name="Poor", networks=["198.51.100.0/24"], account=self.POOR_ACCOUNT, tariff="standard"
+                    )
+                ],
+            )
+        )
 
     async def start(self, pc: str = "pc-1", *, at: str = PAYING, caller: Caller = OPERATOR) -> str:
         """Start a launch on a PC and return its id."""
@@ -144,9 +162,9 @@ class World:
         assert record is not None
         return SESSIONS.decode(record.data)
 
-    async def account(self) -> Account:
-        """Return the account of the cafe that pays, as it lies in the store."""
-        (record,) = await self.engine.store.get([account_key(self.ACCOUNT)])
+    async def account(self, account_id: str = ACCOUNT) -> Account:
+        """Return an account as it lies in the store."""
+        (record,) = await self.engine.store.get([account_key(account_id)])
         assert record is not None
         return ACCOUNTS.decode(record.data)
 
@@ -201,6 +219,16 @@ async def make_engine(clock: ManualClock) -> AsyncIterator[EngineMaker]:
 
 
 @pytest.fixture
+def make_world(make_engine: EngineMaker) -> WorldMaker:
+    """Make worlds: each on an engine of its own, with what is in the store."""
+
+    async def make(store: Store, **settings: Any) -> World:  # noqa: ANN401 - what `make_engine` takes
+        return World(await make_engine(store, **settings))
+
+    return make
+
+
+@pytest.fixture
 async def engine(make_engine: EngineMaker, store: Store) -> Engine:
     return await make_engine(store)
 
@@ -216,3 +244,22 @@ async def world(engine: Engine) -> World:
     world = World(engine)
     await world.provision()
     return world
+
+
+@pytest.fixture
+async def elsewhere(world: World, make_world: WorldMaker, open_again: StoreOpener) -> World:  # noqa: ARG001 - is there first
+    """Return the world as another process sees it: another engine, on another handle of the store."""
+    return await make_world(await open_again())
+
+
+@pytest.fixture
+def restart(world: World, store_kind: str, open_again: StoreOpener, make_world: WorldMaker) -> Restart:
+    """Stop the world's engine, and return the world on a new one, with nothing left but what the store has kept."""
+
+    async def again() -> World:
+        await world.engine.__aexit__(None, None, None)
+        if store_kind != "memory":
+            await world.engine.store.close()
+        return await make_world(await open_again())
+
+    return again

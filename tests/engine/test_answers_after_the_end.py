@@ -13,15 +13,12 @@ from playclock.core.session import NEVER_MS, EndReason, State
 from playclock.engine import Caller, Role
 from playclock.errors import AlreadyEnded, BadRequest, EngineError, SessionEnded, SessionEnding, SessionNotFound
 from playclock.stores.base import Commit, Put
-from playclock.v1 import ProvisionedAccount, ProvisionedCafe, Provisioning
 
 if TYPE_CHECKING:
-    from tests.conftest import EngineMaker, StoreOpener, World
+    from tests.conftest import World
 
 DAY_MS = 86_400_000
 UNKNOWN = "gs_ab3f0e8a-6c1b-4a53-9f0e-0d1f2a3b4c5d"
-POOR = "198.51.100.1"
-"""An address in a cafe whose account pays for 240 seconds."""
 
 Finish = Callable[["World", ManualClock], Awaitable[str]]
 
@@ -48,13 +45,8 @@ async def launcher_silence(world: "World", clock: ManualClock) -> str:
 
 
 async def exhaustion(world: "World", clock: ManualClock) -> str:
-    await world.provision(
-        Provisioning(
-            accounts=[ProvisionedAccount(id="poor", currency="GCOIN", opening_balance_micros=4_000_000)],
-            cafes=[ProvisionedCafe(id="cafe-3", name="Poor", networks=["198.51.100.0/24"], account="poor", tariff="standard")],
-        )
-    )
-    launch = await world.start(at=POOR)
+    await world.provision_poor(4_000_000)
+    launch = await world.start(at=world.POOR)
     session = await world.join(launch)
     for _ in range(3):
         clock.advance(119)
@@ -178,17 +170,16 @@ class TestFigures:
 
 class TestEnding:
     @pytest.fixture
-    async def session(self, world: "World", make_engine: "EngineMaker", open_again: "StoreOpener") -> str:
+    async def session(self, world: "World", elsewhere: "World") -> str:
         """Write a session that waits for an outside charge authority, as no built-in authority lets one."""
-        store = await open_again()
+        store = elsewhere.engine.store
         session = await world.open()
-        elsewhere = await make_engine(store)
         key = session_key(session)
         (record,) = await store.get([key])
         assert record is not None
         ending = replace(await world.stored(session), state=State.ENDING, deadline_ms=NEVER_MS)
         put = Put(key=key, expect=record.version, data=encode(ending))
-        assert await elsewhere.store.commit([Commit(partition=partition_in(session), puts=[put])]) == [None]
+        assert await store.commit([Commit(partition=partition_in(session), puts=[put])]) == [None]
         return session
 
     async def test_a_heartbeat_hears_that_it_is_ending(self, world: "World", session: str) -> None:

@@ -16,7 +16,7 @@ from playclock.engine.feed import Told
 from playclock.errors import BadRequest, CursorExpired
 
 if TYPE_CHECKING:
-    from tests.conftest import EngineMaker, StoreOpener, World
+    from tests.conftest import Restart, World
 
 OPENED, EXHAUSTED, ENDED = Happening.OPENED, Happening.EXHAUSTED, Happening.ENDED
 
@@ -156,15 +156,12 @@ class TestCursor:
             async with watching(world, cursor) as again:
                 assert sorted(await again.take(6 - place)) == sorted(told[place:])
 
-    async def test_it_goes_on_after_a_restart_and_misses_nothing(
-        self, world: "World", make_engine: "EngineMaker", open_again: "StoreOpener"
-    ) -> None:
+    async def test_it_goes_on_after_a_restart_and_misses_nothing(self, world: "World", restart: "Restart") -> None:
         async with watching(world) as watcher:
             first = await world.open("pc-1")
             await watcher.take(1)
         await world.end(first)
-        await world.engine.__aexit__(None, None, None)
-        again = type(world)(await make_engine(await open_again()))
+        again = await restart()
         async with watching(again, watcher.cursor) as later:
             second = await again.open("pc-2")
             assert await later.take(2) == [(first, ENDED), (second, OPENED)]
@@ -234,10 +231,7 @@ class TestWaking:
                 session = await world.open(f"pc-{number}")
                 assert (await waiting).session.id == session
 
-    async def test_a_watcher_hears_of_what_happens_in_another_process(
-        self, world: "World", make_engine: "EngineMaker", open_again: "StoreOpener"
-    ) -> None:
-        elsewhere = type(world)(await make_engine(await open_again()))
+    async def test_a_watcher_hears_of_what_happens_in_another_process(self, world: "World", elsewhere: "World") -> None:
         async with watching(world) as watcher:
             waiting = asyncio.create_task(watcher.next())
             await asyncio.sleep(0)

@@ -10,7 +10,7 @@ from playclock.core.session import EndReason
 from playclock.errors import AlreadyEnded, SessionEnded
 
 if TYPE_CHECKING:
-    from tests.conftest import EngineMaker, StoreOpener, World
+    from tests.conftest import World
 
 
 async def test_all_its_sessions_end_wherever_they_lie(world: "World") -> None:
@@ -53,11 +53,8 @@ async def test_sessions_that_ended_before_are_not_ended_again(world: "World", cl
     assert (await world.stored(silent)).end_reason is EndReason.HEARTBEAT_TIMEOUT
 
 
-async def test_sessions_opened_in_another_process_are_found(
-    world: "World", make_engine: "EngineMaker", open_again: "StoreOpener"
-) -> None:
+async def test_sessions_opened_in_another_process_are_found(world: "World", elsewhere: "World") -> None:
     first = await world.open("pc-1", server="server-1")
-    elsewhere = type(world)(await make_engine(await open_again()))
     second = await elsewhere.open("pc-2", server="server-1")
     assert sorted(await world.engine.sessions.end_of_server(world.GAME_ID, "server-1")) == sorted([first, second])
 

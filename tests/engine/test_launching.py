@@ -7,12 +7,13 @@ from playclock.clock import ManualClock
 from playclock.core.answers import Opened, Refused, Result
 from playclock.core.ott import Refusal
 from playclock.core.session import EndReason, State
+from playclock.core.timers import Timers
 from playclock.engine import Caller, Role
 from playclock.errors import BadRequest, GameNotFound, LaunchEnded, LaunchNotFound, NotPcCafe, SessionEnded, SessionNotFound
 from playclock.stores.base import Store
 
 if TYPE_CHECKING:
-    from tests.conftest import EngineMaker, World
+    from tests.conftest import World, WorldMaker
 
 LAUNCHER = Caller(Role.LAUNCHER, "launcher-1")
 RIVAL = Caller(Role.LAUNCHER, "launcher-2")
@@ -157,11 +158,10 @@ class TestReplacement:
             await world.engine.launches.heartbeat(world.OPERATOR, new)
 
     async def test_a_launch_that_was_replaced_in_another_process_knows_it_here(
-        self, world: "World", make_engine: "EngineMaker", open_again: "EngineMaker"
+        self, world: "World", elsewhere: "World"
     ) -> None:
         old = await world.start("pc-1")
         assert await world.engine.launches.heartbeat(world.OPERATOR, old) is Result.OK
-        elsewhere = type(world)(await make_engine(await open_again()))
         await elsewhere.start("pc-1")
         assert await world.engine.launches.heartbeat(world.OPERATOR, old) is Result.SESSION_REPLACED
 
@@ -252,12 +252,11 @@ class TestOttsOfLaunches:
         assert await world.redeem(ott) == Refused(Refusal.EXPIRED)
 
     async def test_an_ott_of_a_silent_launch_has_expired(
-        self, make_engine: "EngineMaker", world: "World", store: Store, clock: ManualClock
+        self, make_world: "WorldMaker", store: Store, clock: ManualClock
     ) -> None:
         # Only where OTTs live longer than launches can one outlive its launch.
-        from msgspec.structs import replace
-
-        patient = type(world)(await make_engine(store, timers=replace(world.engine.timers, ott_ttl_ms=TTL_MS + 1)))
+        patient = await make_world(store, timers=Timers(ott_ttl_ms=TTL_MS + 1))
+        await patient.provision()
         ott = await patient.ott()
         clock.advance(ms=TTL_MS - 1)
         late = await patient.ott(pc="pc-2")

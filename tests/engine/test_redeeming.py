@@ -11,7 +11,7 @@ from playclock.core.session import EndReason, State
 from playclock.errors import BadRequest
 
 if TYPE_CHECKING:
-    from tests.conftest import EngineMaker, StoreOpener, World
+    from tests.conftest import World
 
 OTT_TTL_MS = 60_000
 UNKNOWN = "ab3f0e8a-6c1b-4a53-9f0e-0d1f2a3b4c5d"
@@ -51,11 +51,8 @@ class TestOnce:
         await world.engine.sweep()
         assert await world.redeem(ott) == ALREADY_USED
 
-    async def test_an_ott_that_was_used_in_another_process_is_used_here(
-        self, world: "World", make_engine: "EngineMaker", open_again: "StoreOpener"
-    ) -> None:
+    async def test_an_ott_that_was_used_in_another_process_is_used_here(self, world: "World", elsewhere: "World") -> None:
         ott = await world.ott()
-        elsewhere = type(world)(await make_engine(await open_again()))
         assert await elsewhere.redeem(ott, caller=world.OTHER_GAME) == GAME_MISMATCH
         assert isinstance(await world.redeem(ott), Opened)
         assert await elsewhere.redeem(ott) == ALREADY_USED
@@ -178,11 +175,10 @@ class TestReplacement:
         assert (await world.beat(old)).result is Result.OK
 
     async def test_a_session_that_was_opened_in_another_process_is_replaced_all_the_same(
-        self, world: "World", make_engine: "EngineMaker", open_again: "StoreOpener"
+        self, world: "World", elsewhere: "World"
     ) -> None:
         launch = await world.start("pc-1")
         mine = await world.join(launch)
-        elsewhere = type(world)(await make_engine(await open_again()))
         theirs = await elsewhere.join(launch)
         again = await world.join(launch)
         assert (await elsewhere.beat(mine)).result is Result.SESSION_REPLACED

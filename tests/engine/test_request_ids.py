@@ -10,7 +10,7 @@ from playclock.core.ott import Refusal
 from playclock.errors import RequestIdReused
 
 if TYPE_CHECKING:
-    from tests.conftest import EngineMaker, StoreOpener, World
+    from tests.conftest import Restart, World
 
 
 async def sessions_on(world: "World") -> int:
@@ -93,10 +93,7 @@ async def test_another_callers_same_id_is_independent(world: "World") -> None:
     assert await world.redeem(theirs, caller=world.OTHER_GAME, request_id="r-1") == second
 
 
-async def test_a_hundred_repeats_at_once_open_one_session(
-    world: "World", make_engine: "EngineMaker", open_again: "StoreOpener"
-) -> None:
-    elsewhere = type(world)(await make_engine(await open_again()))
+async def test_a_hundred_repeats_at_once_open_one_session(world: "World", elsewhere: "World") -> None:
     ott = await world.ott()
     answers = await asyncio.gather(*(there.redeem(ott, request_id="r-1") for _ in range(50) for there in (world, elsewhere)))
     assert isinstance(answers[0], Opened)
@@ -104,13 +101,10 @@ async def test_a_hundred_repeats_at_once_open_one_session(
     assert await sessions_on(world) == 1
 
 
-async def test_a_repeat_after_a_restart_gets_the_same_session(
-    world: "World", make_engine: "EngineMaker", open_again: "StoreOpener"
-) -> None:
+async def test_a_repeat_after_a_restart_gets_the_same_session(world: "World", restart: "Restart") -> None:
     ott = await world.ott()
     first = await world.redeem(ott, request_id="r-1")
-    await world.engine.__aexit__(None, None, None)
-    again = type(world)(await make_engine(await open_again()))
+    again = await restart()
     assert await again.redeem(ott, request_id="r-1") == first
     assert await sessions_on(again) == 1
     with pytest.raises(RequestIdReused):

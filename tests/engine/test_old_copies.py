@@ -1,0 +1,110 @@
+"""What an engine remembers may be old: another process has written since. Nobody may ever hear or pay by an old copy."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from playclock.clock import ManualClock
+from playclock.core.answers import Result
+from playclock.core.session import EndReason
+from playclock.engine import Caller, Role
+from playclock.errors import AlreadyEnded, LaunchEnded, SessionEnded
+
+if TYPE_CHECKING:
+    from tests.conftest import World
+
+LAUNCHER = Caller(Role.LAUNCHER, "launcher-1")
+
+
+async def test_a_launch_that_another_process_has_heard_is_not_silent_here(
+    world: "World", elsewhere: "World", clock: ManualClock
+) -> None:
+    launch = await world.start()
+    for there in (elsewhere, world, elsewhere):
+        clock.advance(200)
+        assert await there.engine.launches.heartbeat(world.OPERATOR, launch) is Result.OK
+    clock.advance(200)
+    await world.ott(launch)
+    clock.advance(200)
+    await elsewhere.engine.launches.end(world.OPERATOR, launch)
+    with pytest.raises(LaunchEnded):
+        await world.engine.launches.heartbeat(world.OPERATOR, launch)
+
+
+async def test_a_launch_that_another_process_has_heard_is_replaced_and_told_so(
+    world: "World", elsewhere: "World", clock: ManualClock
+) -> None:
+    old = await world.start()
+    clock.advance(200)
+    await elsewhere.engine.launches.heartbeat(world.OPERATOR, old)
+    clock.advance(200)
+    await world.start()
+    assert await elsewhere.engine.launches.heartbeat(world.OPERATOR, old) is Result.SESSION_REPLACED
+
+
+async def test_a_session_that_lived_on_elsewhere_for_days_can_be_ended_here(
+    world: "World", elsewhere: "World", clock: ManualClock
+) -> None:
+    launch = await world.start(at=world.FREE)
+    session = await world.join(launch)
+    for _ in range(400):
+        clock.advance(239)
+        await elsewhere.engine.launches.heartbeat(world.OPERATOR, launch)
+        await elsewhere.beat(session)
+    assert (await world.end(session)).end_reason is EndReason.CLIENT_END
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1"], ids=["free", "paying"])
+class TestSessions:
+    async def test_heartbeats_may_arrive_anywhere(
+        self, world: "World", elsewhere: "World", clock: ManualClock, address: str
+    ) -> None:
+        launch = await world.start(at=address)
+        session = await world.join(launch)
+        for there in (world, elsewhere, elsewhere, world, elsewhere):
+            clock.advance(200)
+            await there.engine.launches.heartbeat(world.OPERATOR, launch)
+            assert (await there.beat(session)).result is Result.OK
+        clock.advance(200)
+        ended = await world.end(session)
+        assert ended.ended_ms == ended.started_ms + 1_200_000
+
+    async def test_one_that_has_ended_elsewhere_has_ended_here(
+        self, world: "World", elsewhere: "World", clock: ManualClock, address: str
+    ) -> None:
+        session = await world.open(at=address)
+        clock.advance(30)
+        await elsewhere.end(session)
+        with pytest.raises(SessionEnded):
+            await world.beat(session)
+        with pytest.raises(AlreadyEnded):
+            await world.end(session)
+
+    async def test_an_old_session_beside_a_new_account_is_no_fault(
+        self, world: "World", elsewhere: "World", address: str
+    ) -> None:
+        session = await world.open("pc-1", at=address)
+        await elsewhere.end(session)
+        await world.open("pc-2", at=address)  # meets a conflict, and reads the account anew
+        await elsewhere.end(
+            (await elsewhere.engine.listing.page(world.OPERATOR, page_size=1, page_token="", game_id=None, cafe_id=None))[0][
+                0
+            ].id
+        )
+        launch = await world.start("pc-3", at=address)
+        await world.join(launch)
+        with pytest.raises(SessionEnded):
+            await world.beat(session)
+
+    async def test_calls_of_both_processes_at_once_come_to_one_end(
+        self, world: "World", elsewhere: "World", address: str
+    ) -> None:
+        for number in range(20):
+            session = await world.open(f"pc-{number}", at=address)
+            await elsewhere.beat(session)
+            calls = [there.end(session) for there in (world, elsewhere)]
+            calls += [there.engine.sessions.terminate(session) for there in (elsewhere, world)]
+            answers = await asyncio.gather(*calls, return_exceptions=True)
+            refusals = [answer for answer in answers if isinstance(answer, BaseException)]
+            assert [type(refusal) for refusal in refusals] == [AlreadyEnded] * 3
+        assert (await world.account()).held_micros == 0
