@@ -123,9 +123,7 @@ class Engine:
         except StoreUnavailable:
             self.store_answers = False
         else:
-            self.draining = False
-        """Whether health checks should send new callers elsewhere."""
-        self.store_answers = True
+            self.store_answers = True
         return self.store_answers
 
     async def _sweep(self) -> None:
