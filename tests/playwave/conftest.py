@@ -12,7 +12,8 @@ import pytest_asyncio
 from .callers import GameServer, LauncherPc
 from .server import Front, Server, listening
 
-KINDS: Final = ["memory", "sqlite"]
+KINDS: Final = ["memory", "sqlite", "replicas"]
+"""Kinds of store, and one more: two replicas over one store in memory, which take the requests in turn."""
 
 ServerMaker = Callable[..., Awaitable[Server]]
 """Makes servers; keyword arguments are those of `Server`."""
@@ -35,7 +36,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 def store_url(kind: str, tmp_path: Path) -> str:
     """Return the address of an empty store of the kind."""
     match kind:
-        case "memory":
+        case "memory" | "replicas":
             return "memory://"
         case "sqlite":
             return f"sqlite:///{tmp_path / 'playclock.db'}"
@@ -51,12 +52,13 @@ async def front() -> AsyncIterator[tuple[Front, str]]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def make_server(front: tuple[Front, str], store_url: str) -> AsyncIterator[ServerMaker]:
+async def make_server(front: tuple[Front, str], kind: str, store_url: str) -> AsyncIterator[ServerMaker]:
     """Make a server with the estate in it. It replaces the one that the test made before."""
     async with AsyncExitStack() as stack:
 
         async def make(**options: object) -> Server:
-            server = Server(*front, store_url, **options)  # type: ignore[arg-type]
+            replicas = 2 if kind == "replicas" else 1
+            server = Server(*front, store_url, replicas=replicas, **options)  # type: ignore[arg-type]
             stack.push_async_callback(server.close)
             await server.start()
             await server.provision()

@@ -34,15 +34,19 @@ _ACCOUNTS: Final = Codec(Account)
 
 
 class Front:
-    """What the run's one uvicorn serves: the facade of the test that runs. Stopping a uvicorn for each would take 100 ms."""
+    """What the run's one uvicorn serves: the facades of the test that runs, in turn, as a load balancer would.
+
+    Stopping a uvicorn for each test would take 100 ms.
+    """
 
     def __init__(self) -> None:
-        self.app: ASGIApp | None = None
+        self.apps: list[ASGIApp] = []
+        self._turns = itertools.count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand over (the ASGI interface)."""
-        assert self.app is not None, "no test runs"
-        await self.app(scope, receive, send)
+        assert self.apps, "no test runs"
+        await self.apps[next(self._turns) % len(self.apps)](scope, receive, send)
 
 
 @contextlib.asynccontextmanager
@@ -65,7 +69,7 @@ def client_at(url: str, address: str = SEOUL, *, connections: int = 100) -> http
 
 
 class Server:
-    """A store, an engine and a facade, and those who call it."""
+    """A store, an engine and a facade (or several of both), and those who call it."""
 
     def __init__(
         self,
@@ -73,6 +77,7 @@ class Server:
         url: str,
         store_url: str,
         *,
+        replicas: int = 1,
         timers: Timers | None = None,
         trusted_proxies: Sequence[str] = (),
         wrap_store: Callable[[Store], Store] = lambda store: store,
@@ -83,6 +88,7 @@ class Server:
         self.url = url
         self._front = front
         self._store_url = store_url
+        self._replicas = replicas
         self._timers = timers
         self._trusted_proxies = trusted_proxies
         self._wrap_store = wrap_store
@@ -92,23 +98,31 @@ class Server:
         self._stack = contextlib.AsyncExitStack()
         self._clients: dict[str, httpx.AsyncClient] = {}
         self._numbers = itertools.count(1)
-        self.engine: Engine
+        self.engines: list[Engine] = []
         self.store: Store
 
     async def start(self) -> None:
         """Open the store and serve it."""
         self.store = self._wrap_store(await self._open_store())
-        self.engine = Engine(self.store, clock=self.clock, timers=self._timers, background=self._background)
-        await self._stack.enter_async_context(self.engine)
-        self._front.app = playclock_http.make_app(
-            self._wrap_channel(InProcessChannel(self.engine)),
-            trusted_proxies=self._trusted_proxies,
-            now=lambda: datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC),
-        )
+        for _ in range(self._replicas):
+            engine = Engine(self.store, clock=self.clock, timers=self._timers, background=self._background)
+            self.engines.append(await self._stack.enter_async_context(engine))
+            app = playclock_http.make_app(
+                self._wrap_channel(InProcessChannel(engine)),
+                trusted_proxies=self._trusted_proxies,
+                now=lambda: datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC),
+            )
+            self._front.apps.append(app)
+
+    @property
+    def engine(self) -> Engine:
+        """The first replica's engine."""
+        return self.engines[0]
 
     async def stop(self) -> None:
         """Let go of everything; what was in the store's file stays there, and what was in memory with this object."""
-        self._front.app = None
+        self._front.apps.clear()
+        self.engines.clear()
         await self._stack.aclose()
 
     async def restart(self) -> None:
@@ -157,8 +171,10 @@ class Server:
         return InProcessChannel(self.engine, operator=True)
 
     async def provision(self, provisioning: Provisioning = ESTATE) -> None:
-        """Apply an estate."""
+        """Apply an estate, and let every replica hear of it, as happens within a second."""
         await ProvisioningServiceStub(self.operator).ApplyProvisioning(ApplyProvisioningRequest(provisioning=provisioning))
+        for engine in self.engines:
+            await engine.estate.refresh()
 
     async def prepaid(self, coins: int) -> tuple[str, str]:
         """Make a cafe that has so many G-coins, and return its account's id and an address in it."""
