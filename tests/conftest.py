@@ -33,7 +33,7 @@ KINDS = ["memory", "sqlite"]
 EngineMaker = Callable[..., Awaitable[Engine]]
 StoreOpener = Callable[[], Awaitable[Store]]
 WorldMaker = Callable[..., Awaitable["World"]]
-Restart = Callable[[], Awaitable["World"]]
+Restart = Callable[..., Awaitable["World"]]
 
 
 class World:
@@ -255,11 +255,14 @@ async def elsewhere(world: World, make_world: WorldMaker, open_again: StoreOpene
 @pytest.fixture
 def restart(world: World, store_kind: str, open_again: StoreOpener, make_world: WorldMaker) -> Restart:
     """Stop the world's engine, and return the world on a new one, with nothing left but what the store has kept."""
+    running = [world]
 
-    async def again() -> World:
-        await world.engine.__aexit__(None, None, None)
+    async def again(**settings: Any) -> World:  # noqa: ANN401 - what `make_engine` takes
+        stopped = running.pop().engine
+        await stopped.__aexit__(None, None, None)
         if store_kind != "memory":
-            await world.engine.store.close()
-        return await make_world(await open_again())
+            await stopped.store.close()
+        running.append(await make_world(await open_again(), **settings))
+        return running[0]
 
     return again
