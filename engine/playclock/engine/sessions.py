@@ -32,7 +32,7 @@ from playclock.engine.callers import OPERATOR, Caller
 from playclock.engine.context import Context
 from playclock.engine.records import ACCOUNTS, ANSWERS, LAUNCHES, OTTS, SEATS, SESSIONS
 from playclock.engine.work import Work
-from playclock.errors import BadRequest, EngineError
+from playclock.errors import BadRequest, EngineError, TooMuchContention
 from playclock.stores.base import PARTITIONS, UNMOVED
 
 _OPEN_ANSWER: Final = msgspec.msgpack.Decoder(Opened | Refused)
@@ -141,6 +141,8 @@ class Sessions:
 
     async def _open(self, work: Work, caller: Caller, ott: str, provider_user_id: str, server_id: str) -> Opened | Refused:
         context, timers = self._context, self._context.timers
+        # Afresh: another process may have redeemed it, and "expired" is an answer that no commit would check.
+        await work.prefetch(ott_key(ott), fresh=True)
         token = await work.read(OTTS, ott_key(ott))
         if token is None or not is_kept(token.expires_ms, now_ms=work.now_ms, retention_ms=timers.tombstone_retention_ms):
             return Refused(Refusal.EXPIRED)
@@ -211,7 +213,9 @@ class Sessions:
             return None, 0
         account = await work.read(ACCOUNTS, account_key(launch.account_id))
         free_micros = 0 if account is None else account.free_micros
-        tariff = self._context.estate.tariffs[launch.tariff_id]
+        tariff = self._context.estate.tariffs.get(launch.tariff_id)
+        if tariff is None:
+            raise TooMuchContention("the tariff is so new that this process has not read it yet")
         return Charge(launch.account_id, tariff, billed_micros=0, held_micros=0), free_micros
 
 
