@@ -6,7 +6,7 @@ committed together; each stands for itself.
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from playclock.core import session as core
 from playclock.core.answers import Beat, Result
@@ -14,15 +14,16 @@ from playclock.core.codec import encode
 from playclock.core.guards import is_kept, no_such_session, why_no_heartbeat
 from playclock.core.ids import account_key, is_session_id, partition_in, session_key
 from playclock.core.session import Session, State
-from playclock.engine.callers import Caller
+from playclock.engine.callers import Caller, Role
 from playclock.engine.context import Context
 from playclock.engine.records import ACCOUNTS, Versioned
 from playclock.engine.turns import ATTEMPTS_MAX
 from playclock.engine.work import Work
 from playclock.errors import BadRequest, EngineError, TooMuchContention
-from playclock.stores.base import UNMOVED, Commit, Put
+from playclock.stores.base import ABSENT, UNMOVED, Commit, Put
 
 Answer = Beat | EngineError
+_UNKNOWN: Final[Versioned] = (ABSENT, None)
 
 
 class HeartbeatCall(NamedTuple):
@@ -44,6 +45,13 @@ class Heartbeats:
 
         Raises BadRequest, SessionNotFound, SessionEnded, SessionEnding, StoreAway, TooMuchContention.
         """
+        records, now_ms = self._context.records, self._context.clock.now_ms()
+        version, session = records.cached(session_key(session_id)) or _UNKNOWN
+        if session and self._is_plain(session, now_ms) and _is_theirs(session, caller, session_id, provider_user_id):
+            after, commit = self._renew(session, version, now_ms)
+            (conflict,) = await records.commit((commit,))
+            if conflict is None:
+                return self._accept(after, commit, now_ms)
         (answer,) = await self.beat_many(caller, (HeartbeatCall(session_id, provider_user_id),))
         if isinstance(answer, EngineError):
             raise answer
@@ -66,7 +74,6 @@ class Heartbeats:
     ) -> list[int]:
         """Try the heartbeats that wait for an answer; return those that met a conflict."""
         entries = await self._load(calls, waiting)
-        game_id, remember = caller.game_id, self._context.records.remember
         plain: list[int] = []
         renewed: list[Session] = []
         commits: list[Commit] = []
@@ -74,13 +81,11 @@ class Heartbeats:
         for index in waiting:
             session_id = calls[index].session_id
             version, session = entries[index]
-            if session is None or not _is_theirs(session, game_id, calls[index]):
+            if session is None or not _is_theirs(session, caller, *calls[index]):
                 answers[index] = _refuse(calls[index])
             elif self._is_plain(session, now_ms):
-                after = core.heartbeat(session, free_micros=0, now_ms=now_ms, timers=self._context.timers)
-                due_ms = UNMOVED if after.due_ms == session.due_ms else after.due_ms
-                put = Put(key=session_key(session_id), expect=version, data=encode(after), due_ms=due_ms)
-                commits.append(Commit(partition=partition_in(session_id), puts=(put,)))
+                after, commit = self._renew(session, version, now_ms)
+                commits.append(commit)
                 plain.append(index)
                 renewed.append(after)
             else:
@@ -90,8 +95,7 @@ class Heartbeats:
             conflicts = await self._context.records.commit(commits)
             for index, commit, after, conflict in zip(plain, commits, renewed, conflicts, strict=True):
                 if conflict is None:
-                    remember(commit.puts[0].key, commit.puts[0].expect + 1, after)
-                    answers[index] = Beat(Result.OK, self._interval_sec, (now_ms - after.started_ms) // 1000)
+                    answers[index] = self._accept(after, commit, now_ms)
                 else:
                     again.append(index)
         if turns:
@@ -110,7 +114,7 @@ class Heartbeats:
             elif is_session_id(calls[index].session_id):
                 missing[index] = key
             else:
-                entries[index] = (0, None)
+                entries[index] = _UNKNOWN
         if missing:
             entries.update(zip(missing, await self._context.records.load(list(missing.values())), strict=True))
         return entries
@@ -123,6 +127,19 @@ class Heartbeats:
             and session.state is State.ACTIVE
             and not self._context.outages
         )
+
+    def _renew(self, session: Session, version: int, now_ms: int) -> tuple[Session, Commit]:
+        """Return the session after a plain heartbeat, and the commit that makes it so."""
+        after = core.heartbeat(session, free_micros=0, now_ms=now_ms, timers=self._context.timers)
+        due_ms = UNMOVED if after.due_ms == session.due_ms else after.due_ms
+        put = Put(key=session_key(session.id), expect=version, data=encode(after), due_ms=due_ms)
+        return after, Commit(partition=partition_in(session.id), puts=(put,))
+
+    def _accept(self, after: Session, commit: Commit, now_ms: int) -> Beat:
+        """Remember a plain heartbeat that is committed, and return its answer."""
+        (put,) = commit.puts
+        self._context.records.remember(put.key, put.expect + 1, after)
+        return Beat(Result.OK, self._interval_sec, (now_ms - after.started_ms) // 1000)
 
     async def _take_turn(
         self, partition: int, calls: Sequence[HeartbeatCall], those: list[int], answers: list[Answer | None], now_ms: int
@@ -164,12 +181,12 @@ class Heartbeats:
         return Beat(Result.OK, wait_sec, play_sec)
 
 
-def _is_theirs(session: Session, game_id: str | None, call: HeartbeatCall) -> bool:
+def _is_theirs(session: Session, caller: Caller, session_id: str, provider_user_id: str) -> bool:
     # The id too: another spelling of it leads to the same record.
     return (
-        session.provider_user_id == call.provider_user_id
-        and session.id == call.session_id
-        and (game_id is None or session.game_id == game_id)
+        session.id == session_id
+        and session.provider_user_id == provider_user_id
+        and (caller.role is not Role.GAME or session.game_id == caller.id)
     )
 
 
