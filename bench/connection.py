@@ -18,6 +18,7 @@ class Connection(asyncio.Protocol):
         """Set while nothing is under way."""
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Fails with what went wrong; the measurement is worth nothing then."""
+        self.lost.add_done_callback(lambda lost: lost.cancelled() or lost.exception())
         self._width = width
         self._under_way = 0
         self._running = False
