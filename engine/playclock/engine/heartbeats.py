@@ -78,13 +78,16 @@ class Heartbeats:
         renewed: list[Session] = []
         commits: list[Commit] = []
         turns: dict[int, list[int]] = {}
+        latest: dict[str, Versioned] = {}
         for index in waiting:
             session_id = calls[index].session_id
-            version, session = entries[index]
+            # A second heartbeat of one session follows the first: commits of one call are applied in order.
+            version, session = latest.get(session_id) or entries[index]
             if session is None or not _is_theirs(session, caller, *calls[index]):
                 answers[index] = _refuse(calls[index])
             elif self._is_plain(session, now_ms):
                 after, commit = self._renew(session, version, now_ms)
+                latest[session_id] = (version + 1, after)
                 commits.append(commit)
                 plain.append(index)
                 renewed.append(after)
@@ -149,7 +152,11 @@ class Heartbeats:
         async def decision(work: Work) -> list[Answer]:
             return [await self._beat(work, calls[index].session_id) for index in those]
 
-        for index, answer in zip(those, await self._context.turns.decide(partition, now_ms, decision), strict=True):
+        try:
+            taken = await self._context.turns.decide(partition, now_ms, decision)
+        except TooMuchContention as error:
+            taken = [error] * len(those)  # the heartbeats of other partitions have been taken, and are answered
+        for index, answer in zip(those, taken, strict=True):
             answers[index] = answer
 
     async def _beat(self, work: Work, session_id: str) -> Answer:
