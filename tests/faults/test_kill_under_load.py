@@ -1,0 +1,158 @@
+"""kill -9 under load, fifty times on one file: what was answered is there, once, and the money adds up."""
+
+import json
+import os
+import random
+import select
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playclock.core.charge import Account
+from playclock.core.codec import Codec
+from playclock.core.ids import account_key, ott_key, session_key
+from playclock.core.ott import Ott
+from playclock.core.records import Happening, SessionEvent
+from playclock.core.session import Session, State, is_live
+
+CYCLES = 50
+OPENING_MICROS = 10**15
+
+SESSIONS, OTTS, ACCOUNTS, EVENTS = Codec(Session), Codec(Ott), Codec(Account), Codec(SessionEvent)
+
+
+class Loader:
+    """The process that plays, and what it has answered over all its lives."""
+
+    def __init__(self, path: Path) -> None:
+        self.otts: set[str] = set()
+        self.opened: dict[str, str] = {}
+        self.ended: dict[str, dict[str, Any]] = {}
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("loader.py")), str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def live_and_die(self, answers: int, pause_sec: float) -> None:
+        """Let it play for so many answers and a moment more, kill it without warning, and take in all that it has answered."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        child = self._read()["started"]
+        for _ in range(answers):
+            self._note(self._read())
+        # Not a wait for anything: the answers come in bursts, one for each transaction, and the end shall come between too.
+        select.select([], [], [], pause_sec)
+        os.kill(child, signal.SIGKILL)
+        while "gone" not in (answer := self._read()):
+            self._note(answer)
+        assert answer["gone"], "it ended before it was killed"
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate(timeout=30)
+        assert self._process.returncode == 0
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def _note(self, answer: dict[str, Any]) -> None:
+        if "opened" in answer:
+            assert answer["opened"] not in self.opened
+            self.opened[answer["opened"]] = answer["ott"]
+        elif "ended" in answer:
+            assert answer["ended"] not in self.ended
+            self.ended[answer["ended"]] = answer
+        else:
+            self.otts.add(answer["ott"])
+
+
+class Books:
+    """All that lies in the file."""
+
+    def __init__(self, path: Path) -> None:
+        connection = sqlite3.connect(path)
+        records = dict(connection.execute("SELECT key, data FROM records").fetchall())
+        events = [EVENTS.decode(data) for (data,) in connection.execute("SELECT data FROM events").fetchall()]
+        connection.close()
+        kinds = {key: key.split(":")[1] for key in records}
+        self.sessions = {key: SESSIONS.decode(data) for key, data in records.items() if kinds[key] == "session"}
+        self.otts = {key: OTTS.decode(data) for key, data in records.items() if kinds[key] == "ott"}
+        self.account = ACCOUNTS.decode(records[account_key("cafe-1")])
+        self.told = Counter((event.session.id, event.happening) for event in events)
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> tuple[Loader, Books]:
+    """Kill it so many times, at moments that the seed decides, and open the books."""
+    path = tmp_path_factory.mktemp("kill") / "play.db"
+    dice, loader = random.Random(20_261_120), Loader(path)
+    for _ in range(CYCLES):
+        loader.live_and_die(dice.randrange(200), dice.uniform(0, 0.01))
+    loader.close()
+    return loader, Books(path)
+
+
+def test_there_was_a_load_worth_the_name(story: tuple[Loader, Books]) -> None:
+    loader, _ = story
+    assert len(loader.opened) > 20 * CYCLES
+    assert len(loader.ended) > 10 * CYCLES
+
+
+def test_every_token_that_was_handed_out_is_known(story: tuple[Loader, Books]) -> None:
+    loader, books = story
+    assert [ott for ott in loader.otts if ott_key(ott) not in books.otts] == []
+
+
+def test_every_session_that_was_opened_is_there_and_has_its_token(story: tuple[Loader, Books]) -> None:
+    loader, books = story
+    for session_id, ott in loader.opened.items():
+        assert books.sessions[session_key(session_id)].id == session_id
+        assert books.otts[ott_key(ott)].session_id == session_id
+
+
+def test_every_end_that_was_answered_stands_as_it_was_answered(story: tuple[Loader, Books]) -> None:
+    loader, books = story
+    for session_id, answer in loader.ended.items():
+        session = books.sessions[session_key(session_id)]
+        assert session.state is State.ENDED
+        assert (session.ended_ms, session.client_play_duration_sec) == (answer["ended_ms"], answer["counted_sec"])
+
+
+def test_there_is_one_session_for_each_token_that_was_used_and_none_beside(story: tuple[Loader, Books]) -> None:
+    _, books = story
+    used = Counter(ott.session_id for ott in books.otts.values() if ott.session_id is not None)
+    assert used == Counter(session.id for session in books.sessions.values())
+
+
+def test_one_pc_has_one_live_session_at_most(story: tuple[Loader, Books]) -> None:
+    _, books = story
+    seats = Counter((session.cafe_id, session.pc_id) for session in books.sessions.values() if is_live(session))
+    assert set(seats.values()) == {1}
+
+
+def test_what_left_the_account_is_what_was_billed_and_what_is_held_is_held_for_the_living(
+    story: tuple[Loader, Books],
+) -> None:
+    _, books = story
+    charges = [session.charge for session in books.sessions.values() if session.charge is not None]
+    assert books.account.balance_micros == OPENING_MICROS - sum(charge.billed_micros for charge in charges)
+    assert books.account.held_micros == sum(charge.held_micros for charge in charges)
+    ended = [session.charge for session in books.sessions.values() if session.charge and not is_live(session)]
+    assert {charge.held_micros for charge in ended} == {0}
+
+
+def test_each_session_was_told_of_once_and_each_end_once(story: tuple[Loader, Books]) -> None:
+    _, books = story
+    expected = Counter((session.id, Happening.OPENED) for session in books.sessions.values())
+    expected.update((session.id, Happening.ENDED) for session in books.sessions.values() if session.state is State.ENDED)
+    assert books.told == expected
