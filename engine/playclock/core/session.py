@@ -295,34 +295,32 @@ def next_heartbeat_sec(session: Session, now_ms: int, timers: Timers) -> int:
 def _run(session: Session, until_ms: int, timers: Timers, steps: list[Session]) -> Session:
     """Let time move the session until `until_ms`, and note each step."""
     while until_ms >= session.deadline_ms:
-        at_ms, event = min(_deadlines(session, timers))
-        if at_ms > until_ms:
-            # The deadline was noted under other timers: a setting has changed since.
-            session = _with_deadline(session, timers)
-        else:
-            session = apply(session, event, at_ms=at_ms, timers=timers)
+        at_ms, event = _next(session, timers)
+        # What lies ahead of us after all was noted under other timers: a setting has changed since.
+        is_due = at_ms <= until_ms
+        session = apply(session, event, at_ms=at_ms, timers=timers) if is_due else _with_deadline(session, timers)
         steps.append(session)
     return session
 
 
-def _deadlines(session: Session, timers: Timers) -> list[tuple[int, Event]]:
-    """Return what time will do to the session and when. Of what falls on one moment, the lower event happens."""
+def _next(session: Session, timers: Timers) -> tuple[int, Event]:
+    """Return when time moves the session next, and how. Of what falls on one moment, the lower event happens."""
     if not is_live(session):
-        return [(NEVER_MS, Event.CONFIRM)]
-    deadlines = [(session.lease_until_ms, Event.LEASE_OUT)]
-    if session.launcher_until_ms is not None:
-        deadlines.append((session.launcher_until_ms, Event.LAUNCHER_OUT))
-    if timers.session_max_ms is not None:
-        deadlines.append((session.started_ms + timers.session_max_ms, Event.DURATION_OUT))
-    if session.state is State.EXHAUSTED:
-        deadlines.append((grace_until_ms(session, timers), Event.GRACE_OUT))
-    elif session.paid_until_ms is not None:
-        deadlines.append((session.paid_until_ms, Event.CREDIT_OUT))
-    return deadlines
+        return NEVER_MS, Event.CONFIRM
+    at_ms, event = session.lease_until_ms, Event.LEASE_OUT
+    if session.state is State.EXHAUSTED and (grace_until := grace_until_ms(session, timers)) < at_ms:
+        at_ms, event = grace_until, Event.GRACE_OUT
+    if session.launcher_until_ms is not None and session.launcher_until_ms < at_ms:
+        at_ms, event = session.launcher_until_ms, Event.LAUNCHER_OUT
+    if timers.session_max_ms is not None and session.started_ms + timers.session_max_ms < at_ms:
+        at_ms, event = session.started_ms + timers.session_max_ms, Event.DURATION_OUT
+    if session.state is State.ACTIVE and session.paid_until_ms is not None and session.paid_until_ms < at_ms:
+        at_ms, event = session.paid_until_ms, Event.CREDIT_OUT
+    return at_ms, event
 
 
 def _with_deadline(session: Session, timers: Timers) -> Session:
-    deadline_ms = min(_deadlines(session, timers))[0]
+    deadline_ms, _ = _next(session, timers)
     return replace(session, deadline_ms=deadline_ms, due_ms=min(session.due_ms, deadline_ms))
 
 
