@@ -43,7 +43,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     data: bytes
 
 
-class Put(msgspec.Struct, frozen=True, kw_only=True):
+class Put(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One write: the bytes, and the version that must be there now (`ABSENT`: the key must not exist)."""
 
     key: str
@@ -63,7 +63,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """From when on the store may drop the event."""
 
 
-class Commit(msgspec.Struct, frozen=True, kw_only=True):
+class Commit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Puts and events of one partition that take effect together or not at all."""
 
     partition: int
