@@ -118,10 +118,10 @@ class Dispatcher:
     async def _begin(
         self, method: Method, request_id: str, metadata: Metadata, peer: Peer, *, trusted: bool, fallback: Caller | None
     ) -> Call:
-        if self.engine.is_late():
-            await self.engine.catch_up()
         if method.open_to_all:
             return Call(NOBODY, request_id, peer, trusted)
+        if self.engine.is_late():
+            await self.engine.catch_up()
         caller, believed = await authenticate(self.engine, method.name, metadata, trusted=trusted, fallback=fallback)
         return Call(caller, request_id, peer, believed)
 
