@@ -41,7 +41,8 @@ class LaunchServicer:
         hardware = request.hardware.SerializeToString() if request.HasField("hardware") else b""
         check(
             pc_id=text_problem(request.pc_id, PC_ID_MAX),
-            internal_ip=_address_problem(request.internal_ip),
+            internal_ip=_address_problem(request.internal_ip, required=call.caller.role is Role.LAUNCHER),
+            external_ip=_address_problem(request.external_ip),
             hardware=f"at most {HARDWARE_BYTES_MAX} bytes" if len(hardware) > HARDWARE_BYTES_MAX else None,
         )
         if request.external_ip and not call.trusted:
@@ -90,5 +91,7 @@ def _peer_address(call: Call) -> str:
     return "" if call.caller.role is Role.LAUNCHER else address_of(call.peer())
 
 
-def _address_problem(text: str) -> str | None:
-    return "expected an IPv4 or IPv6 address" if text and parse_address(text) is None else None
+def _address_problem(text: str, *, required: bool = False) -> str | None:
+    if not text:
+        return "is required" if required else None
+    return "expected an IPv4 or IPv6 address" if parse_address(text) is None else None
