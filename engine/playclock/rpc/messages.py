@@ -5,6 +5,7 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from playclock.core import session as core
+from playclock.core.charge import FOREVER_MS
 from playclock.core.records import Happening, SessionEvent
 from playclock.core.session import EndReason, State
 from playclock.v1 import session_pb2 as pb
@@ -59,7 +60,7 @@ def session_message(session: core.Session, now_ms: int) -> pb.Session:
         message.end_time.CopyFrom(timestamp(session.ended_ms))
     if session.client_play_duration_sec is not None:
         message.client_play_duration_sec = session.client_play_duration_sec
-    if session.paid_until_ms is not None:
+    if session.paid_until_ms is not None and session.paid_until_ms < FOREVER_MS:
         message.paid_until_time.CopyFrom(timestamp(session.paid_until_ms))
     return message
 
