@@ -1,6 +1,8 @@
 """What tests of behaviour share: a clock that they move, every kind of store, an engine, and a small world to play in."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +17,7 @@ from playclock.core.timers import Timers
 from playclock.engine import OPERATOR, Caller, Engine, Role
 from playclock.engine.records import ACCOUNTS, SESSIONS
 from playclock.rpc.inprocess import InProcessChannel
-from playclock.stores.base import Store
+from playclock.stores.base import Commit, Conflict, Due, Record, Store, StoredEvent, StoreUnavailable
 from playclock.stores.urls import open_store
 from playclock.v1 import (
     ApplyProvisioningRequest,
@@ -169,6 +171,86 @@ class World:
         return ACCOUNTS.decode(record.data)
 
 
+class FaultInjectingStore:
+    """A store that behaves, until a test says otherwise."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.turns: Callable[[], int] = int
+        """How many turns of the event loop others get before and after each call. With none, a store in memory lets nobody
+        in between, and no race is ever run."""
+        self.conflict_in: set[int] = set()
+        """Partitions in which somebody else is always faster."""
+        self.is_away = False
+        """Whether the store cannot be reached."""
+        self.stalls_before: asyncio.Event | None = None
+        """Holds commits up before they take effect, until it is set."""
+        self.stalls_after: asyncio.Event | None = None
+        """Holds commits up after they took effect, until it is set."""
+        self.stalled = asyncio.Event()
+        """Is set as soon as a commit is held up."""
+
+    async def get(self, keys: Sequence[str]) -> list[Record | None]:
+        await self._let_others()
+        found = await self.store.get(keys)
+        await self._let_others()
+        return found
+
+    async def commit(self, commits: Sequence[Commit]) -> list[Conflict | None]:
+        await self._let_others()
+        await self._stall(self.stalls_before)
+        if any(commit.partition in self.conflict_in for commit in commits):
+            return [await self._conflict(commit) for commit in commits]
+        conflicts = await self.store.commit(commits)
+        await self._stall(self.stalls_after)
+        await self._let_others()
+        return conflicts
+
+    async def due(self, partition: int, before_ms: int, limit: int, *, after: Due | None = None) -> list[Due]:
+        await self._let_others()
+        return await self.store.due(partition, before_ms, limit, after=after)
+
+    async def due_partitions(self, before_ms: int) -> list[int]:
+        await self._let_others()
+        return await self.store.due_partitions(before_ms)
+
+    async def events(self, after: Mapping[int, int], limit: int) -> list[StoredEvent]:
+        await self._let_others()
+        return await self.store.events(after, limit)
+
+    async def heads(self) -> dict[int, int]:
+        await self._let_others()
+        return await self.store.heads()
+
+    async def collect(self, before_ms: int, limit: int) -> int:
+        await self._let_others()
+        return await self.store.collect(before_ms, limit)
+
+    async def ping(self) -> None:
+        await self._let_others()
+        await self.store.ping()
+
+    async def close(self) -> None:
+        await self.store.close()
+
+    async def _let_others(self) -> None:
+        for _ in range(self.turns()):
+            await asyncio.sleep(0)
+        if self.is_away:
+            raise StoreUnavailable("a fault that a test has injected")
+
+    async def _stall(self, until: asyncio.Event | None) -> None:
+        if until is not None:
+            self.stalled.set()
+            await until.wait()
+
+    async def _conflict(self, commit: Commit) -> Conflict | None:
+        if commit.partition not in self.conflict_in:
+            return (await self.store.commit([commit]))[0]
+        keys = [put.key for put in commit.puts]
+        return Conflict(dict(zip(keys, await self.store.get(keys), strict=True)))
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
@@ -266,3 +348,16 @@ def restart(world: World, store_kind: str, open_again: StoreOpener, make_world: 
         return running[0]
 
     return again
+
+
+@pytest.fixture
+def faulty_store(store: Store) -> FaultInjectingStore:
+    return FaultInjectingStore(store)
+
+
+@pytest.fixture
+def busy_store(faulty_store: FaultInjectingStore) -> FaultInjectingStore:
+    """Return a store behind which calls overtake each other, in an order that depends on a seed alone."""
+    chance = random.Random(20_260_101)
+    faulty_store.turns = lambda: chance.randrange(4)
+    return faulty_store

@@ -13,8 +13,7 @@ from playclock.errors import SessionEnded, SessionNotFound
 from playclock.v1 import ProvisionedAccount, ProvisionedCafe, Provisioning, Tariff
 
 if TYPE_CHECKING:
-    from tests.conftest import World, WorldMaker
-    from tests.engine.conftest import FaultInjectingStore
+    from tests.conftest import FaultInjectingStore, World, WorldMaker
 
 NOT_CHARGEABLE = Refused(Refusal.NOT_CHARGEABLE)
 MINUTE_MICROS = 1_000_000

@@ -12,8 +12,7 @@ from playclock.engine.heartbeats import HeartbeatCall
 from playclock.errors import BadRequest, SessionEnded, SessionNotFound, TooMuchContention
 
 if TYPE_CHECKING:
-    from tests.conftest import World, WorldMaker
-    from tests.engine.conftest import FaultInjectingStore
+    from tests.conftest import FaultInjectingStore, World, WorldMaker
 
 UNKNOWN = "gs_ab3f0e8a-6c1b-4a53-9f0e-0d1f2a3b4c5d"
 

@@ -18,8 +18,7 @@ from playclock.errors import AlreadyEnded, SessionEnded, SessionNotFound
 from playclock.stores.base import Store
 
 if TYPE_CHECKING:
-    from tests.conftest import World, WorldMaker
-    from tests.engine.conftest import FaultInjectingStore
+    from tests.conftest import FaultInjectingStore, World, WorldMaker
 
 ALREADY_USED = Refused(Refusal.ALREADY_USED)
 EVENTS = Codec(SessionEvent)
