@@ -1,0 +1,276 @@
+"""Who may call what, written out again; and how a caller proves who it is."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+import pytest
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor
+from playclock import v1
+from playclock.clock import ManualClock
+from playclock.v1 import (
+    EndLaunchRequest,
+    GetSessionRequest,
+    HeartbeatLaunchRequest,
+    Launcher,
+    Provisioning,
+    StartLaunchRequest,
+    VerifyCallerRequest,
+    VerifyCallerResponse,
+)
+
+if TYPE_CHECKING:
+    from tests.conftest import World
+    from tests.rpc.conftest import Metadata, Rpc
+
+pytestmark = pytest.mark.usefixtures("world")
+
+GAME, LAUNCHER, OPERATOR = "game", "launcher", "operator"
+
+ACCESS: dict[str, set[str]] = {
+    "AuthService/VerifyCaller": {GAME, LAUNCHER, OPERATOR},
+    "LaunchService/StartLaunch": {LAUNCHER, OPERATOR},
+    "LaunchService/HeartbeatLaunch": {LAUNCHER, OPERATOR},
+    "LaunchService/EndLaunch": {LAUNCHER, OPERATOR},
+    "LaunchService/IssueOtt": {LAUNCHER, OPERATOR},
+    "ProvisioningService/ApplyProvisioning": {OPERATOR},
+    "ProvisioningService/GetProvisioning": {OPERATOR},
+    "SessionService/OpenSession": {GAME, OPERATOR},
+    "SessionService/Heartbeat": {GAME, OPERATOR},
+    "SessionService/BatchHeartbeat": {GAME, OPERATOR},
+    "SessionService/EndSession": {GAME, OPERATOR},
+    "SessionService/EndSessionsOfServer": {GAME, OPERATOR},
+    "SessionService/GetSession": {GAME, OPERATOR},
+    "SessionService/ListSessions": {GAME, OPERATOR},
+    "SessionService/TerminateSession": {OPERATOR},
+    "SessionService/WatchSessions": {GAME, OPERATOR},
+}
+
+
+def methods() -> Iterator[MethodDescriptor]:
+    """Yield every RPC of every service of the package."""
+    for module in pkgutil.iter_modules(v1.__path__):
+        if module.name.endswith("_pb2"):
+            services = importlib.import_module(f"playclock.v1.{module.name}").DESCRIPTOR.services_by_name
+            for service in services.values():
+                yield from service.methods
+
+
+METHODS = {f"{method.containing_service.name}/{method.name}": method for method in methods()}
+
+
+def test_every_rpc_has_a_row() -> None:
+    assert set(ACCESS) == set(METHODS)
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+@pytest.mark.parametrize("role", [GAME, LAUNCHER, OPERATOR, "nobody"])
+async def test_access_over_a_socket(rpc: "Rpc", name: str, role: str) -> None:
+    credentials = {GAME: rpc.GAME, LAUNCHER: rpc.signed(), OPERATOR: rpc.OPERATOR, "nobody": ()}[role]
+    code, reason = await _outcome(rpc, METHODS[name], credentials)
+    if role == "nobody":
+        assert (code, reason) == (grpc.StatusCode.UNAUTHENTICATED, "INVALID_API_KEY")
+    elif role in ACCESS[name]:
+        assert (code, reason) in ((None, None), (grpc.StatusCode.INVALID_ARGUMENT, "BAD_REQUEST"))
+    else:
+        assert (code, reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
+
+
+async def _outcome(rpc: "Rpc", method: MethodDescriptor, metadata: "Metadata") -> tuple[grpc.StatusCode | None, str | None]:
+    """Call with an empty request, and return how it failed, if it did."""
+    path = f"/{method.containing_service.full_name}/{method.name}"
+    kind = rpc.channel.unary_stream if method.server_streaming else rpc.channel.unary_unary
+    callable_: Any = kind(
+        path,
+        request_serializer=message_factory.GetMessageClass(method.input_type).SerializeToString,
+        response_deserializer=message_factory.GetMessageClass(method.output_type).FromString,
+    )
+    call = callable_(message_factory.GetMessageClass(method.input_type)(), metadata=metadata)
+    try:
+        await (call.read() if method.server_streaming else call)
+    except grpc.aio.AioRpcError as error:
+        failed = rpc.unpacked(error)
+        return failed.code, failed.reason
+    call.cancel()
+    return None, None
+
+
+class TestKeysAndTokens:
+    @pytest.mark.parametrize(
+        ("metadata", "sentence"),
+        [
+            ((), "the call carries no credentials"),
+            ((("x-api-key", ""),), "API Key is invalid or inactive"),
+            ((("x-api-key", "wrong"),), "API Key is invalid or inactive"),
+            ((("x-api-key", "operator-token"),), "API Key is invalid or inactive"),
+            ((("authorization", "operator-token"),), "expected a bearer token"),
+            ((("authorization", "bearer operator-token"),), "expected a bearer token"),
+            ((("authorization", "Bearer "),), "the bearer token is invalid"),
+            ((("authorization", "Bearer the-key-of-the-game"),), "the bearer token is invalid"),
+            ((("authorization", "Bearer operator-token"), ("x-api-key", "wrong")), "API Key is invalid or inactive"),
+        ],
+    )
+    async def test_without_good_ones_nothing_is_told(
+        self, world: "World", rpc: "Rpc", metadata: "Metadata", sentence: str
+    ) -> None:
+        session = await world.open()
+        failed = await rpc.failure(rpc.sessions.GetSession(GetSessionRequest(game_session_id=session), metadata=metadata))
+        assert (failed.code, failed.reason) == (grpc.StatusCode.UNAUTHENTICATED, "INVALID_API_KEY")
+        assert (failed.sentence, failed.metadata) == (sentence, {})
+
+    @pytest.mark.parametrize(
+        ("role", "id_"), [(VerifyCallerResponse.ROLE_GAME, "GAME_ID"), (VerifyCallerResponse.ROLE_OPERATOR, "")]
+    )
+    async def test_who_calls_is_told(self, world: "World", rpc: "Rpc", role: int, id_: str) -> None:
+        metadata = rpc.GAME if id_ else rpc.OPERATOR
+        told = await rpc.auth.VerifyCaller(VerifyCallerRequest(), metadata=metadata)
+        assert told == VerifyCallerResponse(role=role, id=getattr(world, id_) if id_ else "")  # type: ignore[arg-type]
+
+
+def _changed(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of the credentials
+    return fields
+
+
+class TestLaunchers:
+    async def test_a_signature_over_a_socket_needs_an_operators_token_beside_it(self, world: "World", rpc: "Rpc") -> None:
+        request = StartLaunchRequest(pc_id="pc-1", internal_ip="192.168.0.1", external_ip=world.PAYING)
+        for metadata, reason in (
+            (rpc.signed(trusted=False), "INVALID_SIGNATURE"),
+            ((*rpc.signed(trusted=False), ("authorization", "Bearer wrong")), "INVALID_API_KEY"),
+        ):
+            failed = await rpc.failure(rpc.launches.StartLaunch(request, metadata=metadata))
+            assert (failed.code, failed.reason) == (grpc.StatusCode.UNAUTHENTICATED, reason)
+        started = await rpc.launches.StartLaunch(request, metadata=rpc.signed())
+        assert started.cafe.id == "cafe-1"
+
+    async def test_in_process_it_needs_none(self, world: "World", near: "Rpc") -> None:
+        request = StartLaunchRequest(pc_id="pc-1", internal_ip="192.168.0.1", external_ip=world.PAYING)
+        started = await near.launches.StartLaunch(request, metadata=near.signed(trusted=False))
+        told = await near.auth.VerifyCaller(VerifyCallerRequest(), metadata=near.signed(trusted=False))
+        assert told == VerifyCallerResponse(role=VerifyCallerResponse.ROLE_LAUNCHER, id="launcher-1")
+        beat = HeartbeatLaunchRequest(session_token=started.session_token)
+        await near.launches.HeartbeatLaunch(beat, metadata=near.signed(trusted=False))
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"launcher_id": "launcher-2"},
+            {"launcher_id": ""},
+            {"timestamp": "1767225601"},
+            {"nonce": "another"},
+            {"signature": ""},
+            {"signature": "0" * 64},
+            {"signature": "é"},
+            {"http_method": "DELETE"},
+            {"http_path": "/v1/launcher/session/start/"},
+            {"body_sha256": b""},
+            {"secret": "a-secret-of-somebody-else"},
+            {"signed_nonce": ""},
+            {"signed_nonce": "two words"},
+            {"signed_nonce": "x" * 129},
+            {"signed_nonce": "n\u00f6nce"},
+            {"signed_at": ""},
+            {"signed_at": "now"},
+            {"signed_at": "+1767225600"},
+            {"signed_at": "1767225600.0"},
+            {"signed_at": "\uff11767225600"},
+        ],
+        ids=str,
+    )
+    async def test_what_is_not_signed_as_it_stands_is_refused(self, rpc: "Rpc", changed: dict[str, Any]) -> None:
+        failed = await rpc.failure(rpc.auth.VerifyCaller(VerifyCallerRequest(), metadata=rpc.signed(**changed)))
+        assert (failed.code, failed.reason) == (grpc.StatusCode.UNAUTHENTICATED, "INVALID_SIGNATURE")
+
+    @pytest.mark.parametrize("value", [b"", b"\xff\xff\xff", b"x" * 8_193])
+    async def test_so_are_credentials_that_are_no_message(self, rpc: "Rpc", value: bytes) -> None:
+        metadata = (("x-launcher-credentials-bin", value), *rpc.OPERATOR)
+        failed = await rpc.failure(rpc.auth.VerifyCaller(VerifyCallerRequest(), metadata=metadata))
+        assert (failed.code, failed.reason) == (grpc.StatusCode.UNAUTHENTICATED, "INVALID_SIGNATURE")
+
+    async def test_an_unknown_launcher_looks_like_a_wrong_signature(self, rpc: "Rpc") -> None:
+        told = [
+            await rpc.failure(rpc.auth.VerifyCaller(VerifyCallerRequest(), metadata=rpc.signed(**changed)))
+            for changed in (_changed(launcher_id="nobody"), _changed(secret="wrong"))
+        ]
+        assert told[0] == told[1]
+
+    @pytest.mark.parametrize(("age_sec", "good"), [(300, True), (-300, True), (301, False), (-301, False)])
+    async def test_a_signature_is_good_for_the_window_on_either_side(
+        self, rpc: "Rpc", clock: ManualClock, age_sec: int, *, good: bool
+    ) -> None:
+        metadata = rpc.signed(signed_at=str(clock.now_ms() // 1000 - age_sec))
+        call = rpc.auth.VerifyCaller(VerifyCallerRequest(), metadata=metadata)
+        if good:
+            assert (await call).id == "launcher-1"
+        else:
+            failed = await rpc.failure(call)
+            assert (failed.code, failed.reason) == (grpc.StatusCode.UNAUTHENTICATED, "REQUEST_EXPIRED")
+            assert failed.metadata == {"window_sec": "300"}
+
+    async def test_a_nonce_is_used_once_by_calls_and_not_by_the_question_who_calls(
+        self, world: "World", rpc: "Rpc", clock: ManualClock
+    ) -> None:
+        launch = await world.start()
+        metadata, request = rpc.signed(), EndLaunchRequest(session_token=launch)
+        for _ in range(3):
+            await rpc.auth.VerifyCaller(VerifyCallerRequest(), metadata=metadata)
+        first = await rpc.failure(rpc.launches.EndLaunch(request, metadata=metadata))
+        assert first.reason == "LAUNCH_NOT_FOUND"  # an operator's launch: the caller itself was accepted
+        clock.advance(300)
+        await world.engine.sweep()
+        for call in (
+            rpc.launches.EndLaunch(request, metadata=metadata),
+            rpc.auth.VerifyCaller(VerifyCallerRequest(), metadata=metadata),
+        ):
+            failed = await rpc.failure(call)
+            assert (failed.code, failed.reason) == (grpc.StatusCode.UNAUTHENTICATED, "REQUEST_REPLAYED")
+
+    async def test_a_signature_from_the_future_is_no_longer_good_when_its_nonce_is_forgotten(
+        self, world: "World", rpc: "Rpc", clock: ManualClock
+    ) -> None:
+        request = HeartbeatLaunchRequest(session_token=await world.start())
+        metadata = rpc.signed(signed_at=str(clock.now_ms() // 1000 + 300))
+        await rpc.failure(rpc.launches.HeartbeatLaunch(request, metadata=metadata))
+        reasons = []
+        for _ in range(12):
+            clock.advance(60)
+            await world.engine.sweep()
+            reasons.append((await rpc.failure(rpc.launches.HeartbeatLaunch(request, metadata=metadata))).reason)
+        assert reasons == ["REQUEST_REPLAYED"] * 10 + ["REQUEST_EXPIRED"] * 2
+
+    async def test_a_nonce_in_another_launchers_name_is_another_nonce(self, world: "World", rpc: "Rpc") -> None:
+        await world.provision(Provisioning(launchers=[Launcher(id="launcher-2", secret="two")]))
+        request = HeartbeatLaunchRequest(session_token=await world.start())
+        first = rpc.signed(signed_nonce="same")
+        second = rpc.signed(signed_nonce="same", secret="two", launcher_id="launcher-2")
+        for metadata in (first, second):
+            assert (await rpc.failure(rpc.launches.HeartbeatLaunch(request, metadata=metadata))).reason == "LAUNCH_NOT_FOUND"
+            assert (await rpc.failure(rpc.launches.HeartbeatLaunch(request, metadata=metadata))).reason == "REQUEST_REPLAYED"
+
+    async def test_a_wrong_signature_uses_no_nonce_up(self, world: "World", rpc: "Rpc") -> None:
+        bad, good = rpc.signed(signed_nonce="mine", secret="wrong"), rpc.signed(signed_nonce="mine")
+        request = StartLaunchRequest(pc_id="pc-1", internal_ip="192.168.0.1", external_ip=world.PAYING)
+        assert (await rpc.failure(rpc.launches.StartLaunch(request, metadata=bad))).reason == "INVALID_SIGNATURE"
+        assert (await rpc.launches.StartLaunch(request, metadata=good)).is_pc_cafe
+
+
+class TestAddresses:
+    async def test_an_operator_may_name_an_address_and_its_connections_counts_otherwise(
+        self, world: "World", rpc: "Rpc"
+    ) -> None:
+        for address, cafe in ((world.FREE, "cafe-2"), ("", "cafe-1")):  # the socket's other end is 127.0.0.1
+            request = StartLaunchRequest(pc_id="pc-1", external_ip=address)
+            assert (await rpc.launches.StartLaunch(request, metadata=rpc.OPERATOR)).cafe.id == cafe
+
+    async def test_a_launchers_address_is_not_its_facades(self, rpc: "Rpc") -> None:
+        request = StartLaunchRequest(pc_id="pc-1", internal_ip="192.168.0.1")
+        failed = await rpc.failure(rpc.launches.StartLaunch(request, metadata=rpc.signed()))
+        assert (failed.code, failed.reason) == (grpc.StatusCode.PERMISSION_DENIED, "NOT_PC_CAFE")
+
+    async def test_in_process_there_is_no_connection_whose_address_could_count(self, near: "Rpc") -> None:
+        failed = await near.failure(near.launches.StartLaunch(StartLaunchRequest(pc_id="pc-1"), metadata=near.OPERATOR))
+        assert failed.reason == "NOT_PC_CAFE"
