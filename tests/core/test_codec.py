@@ -1,0 +1,265 @@
+"""Records to bytes and back: what was written reads, today and with fields added later, and nothing else does."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import fields, replace
+from playclock.core import estate, records
+from playclock.core.charge import Account, Charge, Rounding, Tariff
+from playclock.core.codec import FORMAT, Codec, UnknownFormat, encode
+from playclock.core.launch import Launch, Seat
+from playclock.core.ott import Ott
+from playclock.core.outage import Outage
+from playclock.core.session import EndReason, Session, State
+
+REPEATABLE = settings(deadline=None, derandomize=True, max_examples=30)
+
+MS = st.integers(0, 1 << 62)
+TEXT = st.text(max_size=8)
+
+
+def nullable(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | strategy
+
+
+TARIFFS = st.builds(Tariff, TEXT, TEXT, st.integers(1, 10**9), st.integers(0, 1 << 62), st.sampled_from(list(Rounding)))
+CHARGES = st.builds(Charge, TEXT, TARIFFS, MS, MS)
+OUTAGES = st.builds(Outage, MS, MS)
+SESSIONS = st.builds(
+    Session,
+    id=TEXT,
+    game_id=TEXT,
+    provider_user_id=TEXT,
+    launch_id=TEXT,
+    cafe_id=TEXT,
+    pc_id=TEXT,
+    server_id=TEXT,
+    state=st.sampled_from(list(State)),
+    started_ms=MS,
+    last_heartbeat_ms=MS,
+    lease_until_ms=MS,
+    launcher_until_ms=nullable(MS),
+    paid_until_ms=nullable(MS),
+    deadline_ms=MS,
+    due_ms=MS,
+    charge=nullable(CHARGES),
+    exhausted_ms=nullable(MS),
+    grace_used_ms=MS,
+    billed_ms=MS,
+    unbilled_ms=MS,
+    outage_seen_ms=MS,
+    ended_ms=nullable(MS),
+    end_reason=nullable(st.sampled_from(list(EndReason))),
+    client_play_duration_sec=nullable(st.integers(0, 1 << 31)),
+)
+KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
+    Session: SESSIONS,
+    Launch: st.builds(
+        Launch,
+        id=TEXT,
+        launcher_id=TEXT,
+        cafe_id=TEXT,
+        account_id=nullable(TEXT),
+        tariff_id=nullable(TEXT),
+        pc_id=TEXT,
+        internal_ip=TEXT,
+        external_ip=TEXT,
+        hardware=st.binary(max_size=8),
+        started_ms=MS,
+        lease_until_ms=MS,
+        outage_seen_ms=MS,
+        ended_ms=nullable(MS),
+        end_reason=nullable(st.sampled_from(list(EndReason))),
+    ),
+    Seat: st.builds(Seat, TEXT, session_id=nullable(TEXT)),
+    Ott: st.builds(Ott, TEXT, TEXT, nullable(TEXT), MS, refusals=st.integers(0, 5), session_id=nullable(TEXT)),
+    Account: st.builds(Account, TEXT, TEXT, MS, MS),
+    records.Nonce: st.builds(records.Nonce, MS),
+    records.Claim: st.builds(records.Claim, st.binary(max_size=32)),
+    records.Answer: st.builds(records.Answer, st.binary(max_size=32)),
+    records.ServerSessions: st.builds(records.ServerSessions, st.lists(TEXT, max_size=3).map(tuple)),
+    records.Pulse: st.builds(records.Pulse, MS, outages=st.lists(OUTAGES, max_size=3).map(tuple)),
+    records.SessionEvent: st.builds(records.SessionEvent, st.sampled_from(list(records.Happening)), MS, SESSIONS),
+    estate.Directory: st.builds(estate.Directory, st.lists(TEXT, max_size=3).map(tuple)),
+    Tariff: TARIFFS,
+    estate.Game: st.builds(
+        estate.Game,
+        id=TEXT,
+        number=st.integers(0, 1 << 31),
+        name=TEXT,
+        brand=TEXT,
+        image_url=TEXT,
+        play_url=TEXT,
+        demo_url=TEXT,
+        api_key_hashes=st.lists(st.binary(min_size=32, max_size=32), max_size=2).map(tuple),
+    ),
+    estate.AccountPlan: st.builds(estate.AccountPlan, id=TEXT, currency=TEXT, opening_balance_micros=MS),
+    estate.Cafe: st.builds(
+        estate.Cafe,
+        id=TEXT,
+        name=TEXT,
+        networks=st.lists(TEXT, max_size=2).map(tuple),
+        account_id=nullable(TEXT),
+        tariff_id=nullable(TEXT),
+    ),
+    estate.Launcher: st.builds(estate.Launcher, id=TEXT, secrets=st.lists(st.binary(max_size=8), max_size=2).map(tuple)),
+    estate.Agent: st.builds(
+        estate.Agent,
+        id=st.integers(1, 1 << 31),
+        name=TEXT,
+        api_token=nullable(st.binary(max_size=8)),
+        games=st.lists(st.integers(1, 1 << 31), max_size=2).map(tuple),
+    ),
+    estate.Developer: st.builds(estate.Developer, id=TEXT, secret=st.binary(max_size=8)),
+    estate.MatchClient: st.builds(estate.MatchClient, id=TEXT, secret=st.binary(max_size=8), game_id=TEXT, match_info_url=TEXT),
+}
+EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+
+
+@EVERY_KIND
+@REPEATABLE
+@given(st.data())
+def test_what_was_written_reads_as_it_was(kind: type[msgspec.Struct], data: st.DataObject) -> None:
+    record = data.draw(KINDS[kind])
+    read = Codec(kind).decode(encode(record))
+    assert read == record
+    assert type(read) is kind
+
+
+@EVERY_KIND
+@REPEATABLE
+@given(st.data())
+def test_fields_at_the_end_that_an_older_version_did_not_write_have_their_defaults(
+    kind: type[msgspec.Struct], data: st.DataObject
+) -> None:
+    record = data.draw(KINDS[kind])
+    written = msgspec.msgpack.decode(encode(record)[1:])
+    optional = [field for field in fields(kind) if not field.required]
+    for count in range(len(optional) + 1):
+        shorter = bytes([FORMAT]) + msgspec.msgpack.encode(written[: len(written) - count])
+        missing = {field.name: field.default for field in optional[len(optional) - count :]}
+        assert Codec(kind).decode(shorter) == replace(record, **missing)
+
+
+@EVERY_KIND
+@REPEATABLE
+@given(st.data())
+def test_a_record_that_lacks_a_required_field_is_refused(kind: type[msgspec.Struct], data: st.DataObject) -> None:
+    written = msgspec.msgpack.decode(encode(data.draw(KINDS[kind]))[1:])
+    required = sum(field.required for field in fields(kind))
+    with pytest.raises(UnknownFormat, match=f"^no {kind.__name__}: "):
+        Codec(kind).decode(bytes([FORMAT]) + msgspec.msgpack.encode(written[: required - 1]))
+
+
+def test_fields_that_a_newer_version_added_are_passed_over() -> None:
+    assert Codec(Seat).decode(bytes([FORMAT]) + msgspec.msgpack.encode(["ls_1", "gs_1", "new"])) == Seat("ls_1", "gs_1")
+
+
+def test_a_record_is_a_format_number_and_an_array() -> None:
+    assert FORMAT == 1
+    assert encode(Seat("ls_1")) == b"\x01\x92\xa4ls_1\xc0"
+    assert encode(Outage(1, 2)) == b"\x01\x92\x01\x02"
+
+
+@pytest.mark.parametrize("number", [0, 2, 3, 127, 255])
+def test_another_format_number_is_refused_by_its_name(number: int) -> None:
+    data = bytes([number]) + encode(Seat("ls_1"))[1:]
+    with pytest.raises(UnknownFormat, match=f"^a Seat of format {number}; this version reads 1$"):
+        Codec(Seat).decode(data)
+
+
+def test_nothing_is_no_record() -> None:
+    with pytest.raises(UnknownFormat, match=r"^a Seat of format nothing; this version reads 1$"):
+        Codec(Seat).decode(b"")
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"",
+        b"\xc1",
+        b"\x92",
+        b"\x90",
+        b"\x80",
+        b"\x92\xa1\xff\xc0",
+        b"\x92\xa1\xed\xa0\x80\xc0",
+        b"\x92\xa4ls_1\xc0\xc0",
+        b"\x92\x01\xc0",
+        b"\x92\xa4ls_1\x01",
+        b"\xdd\xff\xff\xff\xff",
+        b"\x92\xdb\xff\xff\xff\xff",
+        b"\x91" * 100_000,
+    ],
+)
+def test_garbage_is_refused(garbage: bytes) -> None:
+    with pytest.raises(UnknownFormat):
+        Codec(Seat).decode(bytes([FORMAT]) + garbage)
+
+
+@EVERY_KIND
+@REPEATABLE
+@given(st.data())
+def test_bytes_that_come_from_nowhere_read_as_a_record_or_are_refused(kind: type[msgspec.Struct], data: st.DataObject) -> None:
+    whole = encode(data.draw(KINDS[kind]))
+    cut = data.draw(st.integers(1, len(whole)))
+    damaged = whole[:cut] + data.draw(st.binary(max_size=8)) + whole[cut + data.draw(st.integers(0, 8)) :]
+    try:
+        read = Codec(kind).decode(damaged)
+    except UnknownFormat:
+        return
+    assert type(read) is kind
+
+
+@pytest.mark.parametrize("amount", [1.5, float("nan"), float("inf"), True, "1", None])
+def test_an_amount_is_an_integer(amount: object) -> None:
+    with pytest.raises(UnknownFormat):
+        Codec(Account).decode(bytes([FORMAT]) + msgspec.msgpack.encode(["cafe-1", "GCOIN", amount, 0]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "number"), [(Session, "state", 5), (Session, "state", 0), (Session, "end_reason", 9)]
+)
+def test_a_state_or_a_reason_that_is_not_known_is_refused(kind: type[Session], field: str, number: int) -> None:
+    session = Session(
+        id="gs_1",
+        game_id="game",
+        provider_user_id="player",
+        launch_id="launch",
+        cafe_id="cafe",
+        pc_id="pc",
+        server_id="",
+        state=State.ACTIVE,
+        started_ms=0,
+        last_heartbeat_ms=0,
+        lease_until_ms=0,
+        launcher_until_ms=None,
+        paid_until_ms=None,
+        deadline_ms=0,
+        due_ms=0,
+        charge=None,
+    )
+    written = msgspec.msgpack.decode(encode(session)[1:])
+    assert Codec(kind).decode(bytes([FORMAT]) + msgspec.msgpack.encode(written)) == session
+    written[[each.name for each in fields(kind)].index(field)] = number
+    with pytest.raises(UnknownFormat):
+        Codec(kind).decode(bytes([FORMAT]) + msgspec.msgpack.encode(written))
+
+
+def test_a_record_of_the_kind_that_was_asked_for_passes() -> None:
+    seat = Seat("ls_1")
+    assert Codec(Seat).checked(seat) is seat
+
+
+@pytest.mark.parametrize("other", [Outage(1, 2), None, "ls_1", ("ls_1", None)])
+def test_a_record_of_another_kind_is_a_fault_of_ours(other: object) -> None:
+    with pytest.raises(TypeError, match=f"^expected a Seat, not a {type(other).__name__}$"):
+        Codec(Seat).checked(other)
+
+
+def test_every_record_that_is_kept_was_tried() -> None:
+    kept = {kind for module in (records, estate) for kind in vars(module).values() if isinstance(kind, type)}
+    records_of_ours = {kind for kind in kept if issubclass(kind, msgspec.Struct)} - {msgspec.Struct, Outage}
+    assert records_of_ours <= set(KINDS)
