@@ -1,6 +1,5 @@
 """A PlayWave server for every kind of store. All tests of this folder share one event loop, in which one uvicorn listens."""
 
-import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -23,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run this folder's tests in the loop of the server."""
     here = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(here) and isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.function):
+        if item.path.is_relative_to(here) and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 

@@ -86,7 +86,7 @@ class Server:
     ) -> None:
         self.clock = ManualClock()
         self.url = url
-        self._front = front
+        self.front = front
         self._store_url = store_url
         self._replicas = replicas
         self._timers = timers
@@ -112,7 +112,7 @@ class Server:
                 trusted_proxies=self._trusted_proxies,
                 now=lambda: datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC),
             )
-            self._front.apps.append(app)
+            self.front.apps.append(app)
 
     @property
     def engine(self) -> Engine:
@@ -121,7 +121,7 @@ class Server:
 
     async def stop(self) -> None:
         """Let go of everything; what was in the store's file stays there, and what was in memory with this object."""
-        self._front.apps.clear()
+        self.front.apps.clear()
         self.engines.clear()
         await self._stack.aclose()
 
