@@ -6,6 +6,7 @@ from typing import Final
 from playclock.core import session as core
 from playclock.core.answers import Beat, Opened, Result
 from playclock.core.fields import SECONDS_MAX, SERVER_ID_MAX, USER_ID_MAX, request_id_problem, text_problem
+from playclock.core.ids import is_uuid
 from playclock.core.ott import Refusal
 from playclock.engine import Engine
 from playclock.engine.heartbeats import HeartbeatCall
@@ -63,6 +64,7 @@ class SessionServicer:
     async def OpenSession(self, request: OpenSessionRequest, call: Call) -> OpenSessionResponse:
         """Redeem an OTT."""
         check(
+            ott=None if is_uuid(request.ott) else "expected a lower-case UUID",
             provider_user_id=text_problem(request.provider_user_id, USER_ID_MAX),
             request_id=request_id_problem(request.request_id),
             server_id=text_problem(request.server_id, SERVER_ID_MAX, required=False),
