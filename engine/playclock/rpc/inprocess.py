@@ -25,8 +25,9 @@ def _no_peer() -> str:
 class InProcessChannel(grpc.aio.Channel):
     """A `grpc.aio.Channel` into an engine of this process.
 
-    `metadata` goes with every call, for instance a game's `x-api-key`. With `operator=True` calls without credentials are
-    an operator's; without it they are refused, as over a socket. Callers are inside the trust boundary either way.
+    `metadata` goes with every call, for instance a game's `x-api-key`; a call's own counts before it. With `operator=True`
+    calls without credentials are an operator's; without it they are refused, as over a socket. Callers are inside the trust
+    boundary either way.
     """
 
     def __init__(self, engine: Engine, *, operator: bool = False, metadata: Iterable[tuple[str, str | bytes]] = ()) -> None:
@@ -100,7 +101,7 @@ class UnaryCallable(_Callable):
 
         `timeout` is in seconds; the call is cancelled when it is over. Other options of gRPC make no difference here.
         """
-        return self._call(request, self._metadata if metadata is None else (*metadata, *self._metadata), timeout)
+        return self._call(request, self._metadata if metadata is None else (*self._metadata, *metadata), timeout)
 
     async def _call(self, request: Message, metadata: Metadata, timeout_sec: float | None) -> Message:
         try:
@@ -121,7 +122,7 @@ class StreamCallable(_Callable):
         self, request: Message, *, timeout: float | None = None, metadata: Metadata | None = None, **_: object
     ) -> "InProcessStream":
         """Return the stream, to be iterated over. Raises grpc.aio.AioRpcError as a call over a socket would."""
-        sent = self._metadata if metadata is None else (*metadata, *self._metadata)
+        sent = self._metadata if metadata is None else (*self._metadata, *metadata)
         responses = self._dispatcher.stream(self._known(), request, sent, _no_peer, trusted=True, fallback=self._fallback)
         deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
         return InProcessStream(responses, deadline)
