@@ -5,8 +5,10 @@ committed together; each stands for itself.
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
 
 from playclock.core import session as core
 from playclock.core.answers import Beat, Result
@@ -26,7 +28,7 @@ Answer = Beat | EngineError
 _UNKNOWN: Final[Versioned] = (ABSENT, None)
 
 
-class HeartbeatCall(NamedTuple):
+class HeartbeatCall(msgspec.Struct, frozen=True, gc=False):
     """Whose heartbeat it is, as the game server has it."""
 
     session_id: str
@@ -73,54 +75,45 @@ class Heartbeats:
         self, caller: Caller, calls: Sequence[HeartbeatCall], waiting: list[int], answers: list[Answer | None], now_ms: int
     ) -> list[int]:
         """Try the heartbeats that wait for an answer; return those that met a conflict."""
-        entries = await self._load(calls, waiting)
-        plain: list[int] = []
-        renewed: list[Session] = []
-        commits: list[Commit] = []
+        sessions = await self._load({calls[index].session_id for index in waiting})
+        renewals: list[tuple[int, Session, Commit]] = []
         turns: dict[int, list[int]] = {}
-        latest: dict[str, Versioned] = {}
         for index in waiting:
-            session_id = calls[index].session_id
-            # A second heartbeat of one session follows the first: commits of one call are applied in order.
-            version, session = latest.get(session_id) or entries[index]
-            if session is None or not _is_theirs(session, caller, *calls[index]):
-                answers[index] = _refuse(calls[index])
+            call = calls[index]
+            version, session = sessions[call.session_id]
+            if session is None or not _is_theirs(session, caller, call.session_id, call.provider_user_id):
+                answers[index] = _refuse(call)
             elif self._is_plain(session, now_ms):
                 after, commit = self._renew(session, version, now_ms)
-                latest[session_id] = (version + 1, after)
-                commits.append(commit)
-                plain.append(index)
-                renewed.append(after)
+                renewals.append((index, after, commit))
+                # A second heartbeat of one session follows the first: commits of one call are applied in order.
+                sessions[call.session_id] = (version + 1, after)
             else:
-                turns.setdefault(partition_in(session_id), []).append(index)
+                turns.setdefault(partition_in(call.session_id), []).append(index)
         again: list[int] = []
-        if commits:
-            conflicts = await self._context.records.commit(commits)
-            for index, commit, after, conflict in zip(plain, commits, renewed, conflicts, strict=True):
+        if renewals:
+            conflicts = await self._context.records.commit([commit for _, _, commit in renewals])
+            for (index, after, commit), conflict in zip(renewals, conflicts, strict=True):
                 if conflict is None:
                     answers[index] = self._accept(after, commit, now_ms)
                 else:
                     again.append(index)
-        if turns:
-            await asyncio.gather(*(self._take_turn(part, calls, those, answers, now_ms) for part, those in turns.items()))
+        taken = [self._take_turn(partition, calls, those, answers, now_ms) for partition, those in turns.items()]
+        if len(taken) == 1:
+            await taken[0]
+        elif taken:
+            await asyncio.gather(*taken)
         return again
 
-    async def _load(self, calls: Sequence[HeartbeatCall], waiting: list[int]) -> dict[int, Versioned]:
-        cached = self._context.records.cached
-        entries: dict[int, Versioned] = {}
-        missing: dict[int, str] = {}
-        for index in waiting:
-            key = session_key(calls[index].session_id)
-            entry = cached(key)
-            if entry is not None:
-                entries[index] = entry
-            elif is_session_id(calls[index].session_id):
-                missing[index] = key
-            else:
-                entries[index] = _UNKNOWN
+    async def _load(self, session_ids: Iterable[str]) -> dict[str, Versioned]:
+        """Return each session with its version, from memory where it is there."""
+        records = self._context.records
+        found = {session_id: records.cached(session_key(session_id)) or _UNKNOWN for session_id in session_ids}
+        missing = [session_id for session_id, entry in found.items() if entry is _UNKNOWN and is_session_id(session_id)]
         if missing:
-            entries.update(zip(missing, await self._context.records.load(list(missing.values())), strict=True))
-        return entries
+            loaded = await records.load([session_key(session_id) for session_id in missing])
+            found.update(zip(missing, loaded, strict=True))
+        return found
 
     def _is_plain(self, session: Session, now_ms: int) -> bool:
         """Whether the heartbeat changes nothing but the session's own record."""
