@@ -21,23 +21,23 @@ Metadata = Sequence[tuple[str, str | bytes]]
 
 _GAME, _LAUNCHER, _OPERATOR = Role.GAME, Role.LAUNCHER, Role.OPERATOR
 
-ACCESS: Final[dict[str, frozenset[Role]]] = {
-    "/playclock.v1.AuthService/VerifyCaller": frozenset({_GAME, _LAUNCHER, _OPERATOR}),
-    "/playclock.v1.LaunchService/StartLaunch": frozenset({_LAUNCHER, _OPERATOR}),
-    "/playclock.v1.LaunchService/HeartbeatLaunch": frozenset({_LAUNCHER, _OPERATOR}),
-    "/playclock.v1.LaunchService/EndLaunch": frozenset({_LAUNCHER, _OPERATOR}),
-    "/playclock.v1.LaunchService/IssueOtt": frozenset({_LAUNCHER, _OPERATOR}),
-    "/playclock.v1.ProvisioningService/ApplyProvisioning": frozenset({_OPERATOR}),
-    "/playclock.v1.ProvisioningService/GetProvisioning": frozenset({_OPERATOR}),
-    "/playclock.v1.SessionService/OpenSession": frozenset({_GAME, _OPERATOR}),
-    "/playclock.v1.SessionService/Heartbeat": frozenset({_GAME, _OPERATOR}),
-    "/playclock.v1.SessionService/BatchHeartbeat": frozenset({_GAME, _OPERATOR}),
-    "/playclock.v1.SessionService/EndSession": frozenset({_GAME, _OPERATOR}),
-    "/playclock.v1.SessionService/EndSessionsOfServer": frozenset({_GAME, _OPERATOR}),
-    "/playclock.v1.SessionService/GetSession": frozenset({_GAME, _OPERATOR}),
-    "/playclock.v1.SessionService/ListSessions": frozenset({_GAME, _OPERATOR}),
-    "/playclock.v1.SessionService/TerminateSession": frozenset({_OPERATOR}),
-    "/playclock.v1.SessionService/WatchSessions": frozenset({_GAME, _OPERATOR}),
+ACCESS: Final[dict[str, tuple[Role, ...]]] = {
+    "/playclock.v1.AuthService/VerifyCaller": (_GAME, _LAUNCHER, _OPERATOR),
+    "/playclock.v1.LaunchService/StartLaunch": (_LAUNCHER, _OPERATOR),
+    "/playclock.v1.LaunchService/HeartbeatLaunch": (_LAUNCHER, _OPERATOR),
+    "/playclock.v1.LaunchService/EndLaunch": (_LAUNCHER, _OPERATOR),
+    "/playclock.v1.LaunchService/IssueOtt": (_LAUNCHER, _OPERATOR),
+    "/playclock.v1.ProvisioningService/ApplyProvisioning": (_OPERATOR,),
+    "/playclock.v1.ProvisioningService/GetProvisioning": (_OPERATOR,),
+    "/playclock.v1.SessionService/OpenSession": (_GAME, _OPERATOR),
+    "/playclock.v1.SessionService/Heartbeat": (_GAME, _OPERATOR),
+    "/playclock.v1.SessionService/BatchHeartbeat": (_GAME, _OPERATOR),
+    "/playclock.v1.SessionService/EndSession": (_GAME, _OPERATOR),
+    "/playclock.v1.SessionService/EndSessionsOfServer": (_GAME, _OPERATOR),
+    "/playclock.v1.SessionService/GetSession": (_GAME, _OPERATOR),
+    "/playclock.v1.SessionService/ListSessions": (_GAME, _OPERATOR),
+    "/playclock.v1.SessionService/TerminateSession": (_OPERATOR,),
+    "/playclock.v1.SessionService/WatchSessions": (_GAME, _OPERATOR),
 }
 """Who may call what. A method without a row cannot be called."""
 
@@ -52,7 +52,7 @@ async def authenticate(
     `fallback` stands for a caller without any credentials; None refuses it. Raises Unauthenticated's children,
     PermissionDenied, StoreAway.
     """
-    given = {key: value for key, value in metadata if key in (API_KEY, AUTHORIZATION, LAUNCHER_CREDENTIALS)}
+    given = dict(metadata)
     if API_KEY in given:
         caller = engine.callers.game(_text(given[API_KEY]))
     elif LAUNCHER_CREDENTIALS in given:

@@ -8,10 +8,9 @@ from playclock.engine import Caller
 
 
 class Call(NamedTuple):
-    """Who calls, from where, and under which id it is logged."""
+    """Who calls, and from where."""
 
     caller: Caller
-    request_id: str
     peer: Callable[[], str]
     """Tells the connection's other end as gRPC writes it, such as "ipv4:192.0.2.1:50000"."""
     trusted: bool

@@ -90,16 +90,15 @@ class Dispatcher:
     ) -> Message:
         """Answer a call. Raises Failure."""
         began_ns = perf_counter_ns()
-        request_id = _request_id(metadata)
         try:
-            call = await self._begin(method, request_id, metadata, peer, trusted=trusted, fallback=fallback)
+            call = await self._begin(method, metadata, peer, trusted=trusted, fallback=fallback)
             response: Message = await method.handler(request, call)
         except Failure:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the caller gets a status and the log the rest
-            raise self._failure(error, method, request_id, began_ns) from None
+            raise self._failure(error, method, metadata, began_ns) from None
         if _log.isEnabledFor(method.level):
-            _tell(method, request_id, began_ns, "OK", method.level)
+            _tell(method, _request_id(metadata), began_ns, "OK", method.level)
         return response
 
     async def stream(
@@ -107,23 +106,20 @@ class Dispatcher:
     ) -> AsyncIterator[Message]:
         """Answer a call with a stream. Raises Failure."""
         began_ns = perf_counter_ns()
-        request_id = _request_id(metadata)
         try:
-            call = await self._begin(method, request_id, metadata, peer, trusted=trusted, fallback=fallback)
+            call = await self._begin(method, metadata, peer, trusted=trusted, fallback=fallback)
             async for response in method.handler(request, call):
                 yield response
         except Exception as error:  # noqa: BLE001 - the boundary, as in `unary`
-            raise self._failure(error, method, request_id, began_ns) from None
+            raise self._failure(error, method, metadata, began_ns) from None
 
-    async def _begin(
-        self, method: Method, request_id: str, metadata: Metadata, peer: Peer, *, trusted: bool, fallback: Caller | None
-    ) -> Call:
+    async def _begin(self, method: Method, metadata: Metadata, peer: Peer, *, trusted: bool, fallback: Caller | None) -> Call:
         if method.open_to_all:
-            return Call(NOBODY, request_id, peer, trusted)
+            return Call(NOBODY, peer, trusted)
         if self.engine.is_late():
             await self.engine.catch_up()
         caller, believed = await authenticate(self.engine, method.name, metadata, trusted=trusted, fallback=fallback)
-        return Call(caller, request_id, peer, believed)
+        return Call(caller, peer, believed)
 
     def _add(self, module: Any, service_name: str, servicer: object) -> None:  # noqa: ANN401 - a generated module
         service = module.DESCRIPTOR.services_by_name[service_name]
@@ -136,7 +132,8 @@ class Dispatcher:
             response_type = getattr(module, descriptor.output_type.name)
             self.methods[name] = kind(name, request_type, response_type, getattr(servicer, descriptor.name))
 
-    def _failure(self, error: Exception, method: Method, request_id: str, began_ns: int) -> Failure:
+    def _failure(self, error: Exception, method: Method, metadata: Metadata, began_ns: int) -> Failure:
+        request_id = _request_id(metadata)
         if isinstance(error, EngineError):
             level = logging.WARNING if isinstance(error, TryAgain) else logging.INFO
             if _log.isEnabledFor(level):
