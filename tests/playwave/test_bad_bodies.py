@@ -115,12 +115,18 @@ async def test_with_wrong_credentials_it_is_401_first(server: Server, endpoint: 
     assert {name: answer for name, answer in answers.items() if answer != endpoint.unauthenticated} == {}
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "identity", "x-gzip, gzip", ""])
-async def test_a_content_encoding_is_refused(server: Server, endpoint: Endpoint, encoding: str) -> None:
+@pytest.fixture(scope="session")
+def bomb() -> bytes:
+    """Return 60 kB that would be 60 MB."""
+    return gzip.compress(b" " * 60_000_000)
+
+
+async def test_a_content_encoding_is_refused(server: Server, endpoint: Endpoint, bomb: bytes) -> None:
     good = json.dumps(endpoint.body).encode()
-    for raw in (good, gzip.compress(good), zlib.compress(good), gzip.compress(b" " * 50_000_000)):
-        headers = endpoint.credentials(server, raw) | {"Content-Encoding": encoding}
-        assert refusal_of(await endpoint.send(server, raw, headers)) == BAD
+    for encoding in ("gzip", "deflate", "br", "zstd", "identity", "x-gzip, gzip", ""):
+        for raw in (good, gzip.compress(good), zlib.compress(good), bomb):
+            headers = endpoint.credentials(server, raw) | {"Content-Encoding": encoding}
+            assert refusal_of(await endpoint.send(server, raw, headers)) == BAD
 
 
 async def test_a_body_without_an_announced_length_is_read_up_to_the_limit(server: Server, endpoint: Endpoint) -> None:

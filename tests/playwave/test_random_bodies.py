@@ -29,7 +29,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 BODIES = st.one_of(JSON, st.dictionaries(st.sampled_from(FIELDS), SCALARS, min_size=1))
 
 random_bodies = settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
