@@ -92,12 +92,18 @@ async def _target(process: Process, plan: Plan) -> Target:
 
 
 async def _unary(targets: Targets, plan: Plan) -> list[Row]:
-    bare, memory, sqlite = await _loads("unary", targets, plan, lambda it: ConnectionLoad.grpc(it.process, it.unbilled))
+    async def load(target: Target) -> Load:
+        return await ConnectionLoad.grpc(target.process, target.unbilled[: plan.sessions])
+
+    bare, memory, sqlite = await _loads("unary", targets, plan, load)
     return [Row("gRPC unary, memory", ">= 0.85", memory, bare), Row("gRPC unary, sqlite", "", sqlite, bare)]
 
 
 async def _metered(targets: Targets, plan: Plan) -> list[Row]:
-    bare, memory, sqlite = await _loads("metered", targets, plan, lambda it: ConnectionLoad.grpc(it.process, it.metered))
+    async def load(target: Target) -> Load:
+        return await ConnectionLoad.grpc(target.process, target.metered)
+
+    bare, memory, sqlite = await _loads("metered", targets, plan, load)
     return [Row("gRPC unary, metered, memory", "", memory, bare), Row("gRPC unary, metered, sqlite", "", sqlite, bare)]
 
 
@@ -110,7 +116,10 @@ async def _batch(targets: Targets, plan: Plan) -> list[Row]:
 
 
 async def _rest(targets: Targets, plan: Plan) -> list[Row]:
-    bare, memory, sqlite = await _loads("REST", targets, plan, lambda it: ConnectionLoad.rest(it.process, it.unbilled))
+    async def load(target: Target) -> Load:
+        return await ConnectionLoad.rest(target.process, target.unbilled[: plan.sessions])
+
+    bare, memory, sqlite = await _loads("REST", targets, plan, load)
     return [Row("REST, memory", ">= 0.65", memory, bare), Row("REST, sqlite", ">= 0.45", sqlite, bare)]
 
 
