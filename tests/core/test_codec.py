@@ -1,5 +1,6 @@
 """Records to bytes and back: what was written reads, today and with fields added later, and nothing else does."""
 
+from enum import IntEnum
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from playclock.core import estate, records
 from playclock.core.charge import Account, Charge, Rounding, Tariff
 from playclock.core.codec import FORMAT, Codec, UnknownFormat, encode
 from playclock.core.launch import Launch, Seat
-from playclock.core.ott import Ott
+from playclock.core.ott import Ott, Refusal
 from playclock.core.outage import Outage
 from playclock.core.session import EndReason, Session, State
 
@@ -257,6 +258,20 @@ def test_a_record_of_the_kind_that_was_asked_for_passes() -> None:
 def test_a_record_of_another_kind_is_a_fault_of_ours(other: object) -> None:
     with pytest.raises(TypeError, match=f"^expected a Seat, not a {type(other).__name__}$"):
         Codec(Seat).checked(other)
+
+
+NUMBERS: dict[type[IntEnum], str] = {
+    State: "ACTIVE EXHAUSTED ENDING ENDED",
+    EndReason: "CLIENT_END HEARTBEAT_TIMEOUT LAUNCHER_TIMEOUT CHARGE_EXHAUSTED REPLACED TERMINATED SERVER_RESTART MAX_DURATION",
+    Rounding: "STARTED_UNIT EXACT",
+    records.Happening: "OPENED EXHAUSTED ENDED",
+    Refusal: "EXPIRED ALREADY_USED GAME_MISMATCH NOT_CHARGEABLE USER_MISMATCH",
+}
+
+
+@pytest.mark.parametrize("kind", NUMBERS, ids=lambda kind: kind.__name__)
+def test_the_numbers_in_records_stay_what_they_are(kind: type[IntEnum]) -> None:
+    assert [(member.value, member.name) for member in kind] == list(enumerate(NUMBERS[kind].split(), start=1))
 
 
 def test_every_record_that_is_kept_was_tried() -> None:
