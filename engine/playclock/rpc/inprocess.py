@@ -16,6 +16,7 @@ from playclock.engine import OPERATOR, Caller, Engine
 from playclock.rpc.authenticate import Metadata
 from playclock.rpc.dispatch import Dispatcher, Method
 from playclock.rpc.status import DETAILS_KEY, Failure, unimplemented_failure
+from playclock.rpc.within import within
 
 
 def _no_peer() -> str:
@@ -105,10 +106,8 @@ class UnaryCallable(_Callable):
 
     async def _call(self, request: Message, metadata: Metadata, timeout_sec: float | None) -> Message:
         try:
-            async with asyncio.timeout(timeout_sec):
-                return await self._dispatcher.unary(
-                    self._known(), request, metadata, _no_peer, trusted=True, fallback=self._fallback
-                )
+            answer = self._dispatcher.unary(self._known(), request, metadata, _no_peer, trusted=True, fallback=self._fallback)
+            return await within(timeout_sec, answer)
         except Failure as failure:
             raise _rpc_error(failure) from None
         except TimeoutError:
