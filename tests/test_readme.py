@@ -17,7 +17,8 @@ README = (ROOT / "README.md").read_text()
 def block(heading: str, language: str, nth: int = 0) -> str:
     """Return the nth fenced block of a language under a heading."""
     section = README.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)[nth]
+    found: list[str] = re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
+    return found[nth]
 
 
 @pytest.fixture(scope="module")

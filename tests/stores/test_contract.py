@@ -1,4 +1,6 @@
-"""What every store promises. A new kind of store is a line in `conftest.KINDS` and a case of `make_url`."""
+"""What every store promises. A new kind of store is a line in `conftest.KINDS`, a case of `make_url`, and, unless
+its data lie in one object only, a word in `SHARED_KINDS`.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -357,7 +359,12 @@ class TestCollect:
         assert await events_of(store, {0xAB: 0}) == []
 
 
+# What is in memory belongs to one object and goes with it; what lies elsewhere can be reached through a second handle.
+SHARED_KINDS = ["sqlite"]
+
+
 class TestHandles:
+    @pytest.mark.parametrize("kind", SHARED_KINDS)
     async def test_a_second_handle_sees_what_the_first_has_committed(self, store: Store, another_handle: Store) -> None:
         await write(store, put("ab1", 0, b"first", due_ms=7), events=[event(b"1")])
         assert await read(another_handle, "ab1") == Record(1, b"first")
@@ -367,6 +374,7 @@ class TestHandles:
         assert await events_of(store, {0xAB: 0}) == [(0xAB, 1, b"1"), (0xAB, 2, b"2")]
         assert await store.commit([commit(put("ab1", 1))]) == [Conflict({"ab1": Record(2, b"second")})]
 
+    @pytest.mark.parametrize("kind", SHARED_KINDS)
     async def test_of_two_handles_one_wins(self, store: Store, another_handle: Store) -> None:
         handles = [store, another_handle] * 10
         answers = await asyncio.gather(*(handle.commit([commit(put("ab1", ABSENT))]) for handle in handles))
