@@ -48,13 +48,16 @@ class Heartbeats:
         Raises BadRequest, SessionNotFound, SessionEnded, SessionEnding, StoreAway, TooMuchContention.
         """
         records, now_ms = self._context.records, self._context.clock.now_ms()
-        version, session = records.cached(session_key(session_id)) or _UNKNOWN
-        if session and self._is_plain(session, now_ms) and _is_theirs(session, caller, session_id, provider_user_id):
+        call = HeartbeatCall(session_id, provider_user_id)
+        version, session = records.cached(session_key(session_id)) or (await self._load((session_id,)))[session_id]
+        if session is None or not _is_theirs(session, caller, call):
+            raise _refuse(call)
+        if self._is_plain(session, now_ms):
             after, commit = self._renew(session, version, now_ms)
             (conflict,) = await records.commit((commit,))
             if conflict is None:
                 return self._accept(after, commit, now_ms)
-        (answer,) = await self.beat_many(caller, (HeartbeatCall(session_id, provider_user_id),))
+        (answer,) = await self.beat_many(caller, (call,))
         if isinstance(answer, EngineError):
             raise answer
         return answer
@@ -81,7 +84,7 @@ class Heartbeats:
         for index in waiting:
             call = calls[index]
             version, session = sessions[call.session_id]
-            if session is None or not _is_theirs(session, caller, call.session_id, call.provider_user_id):
+            if session is None or not _is_theirs(session, caller, call):
                 answers[index] = _refuse(call)
             elif self._is_plain(session, now_ms):
                 after, commit = self._renew(session, version, now_ms)
@@ -181,11 +184,11 @@ class Heartbeats:
         return Beat(Result.OK, wait_sec, play_sec)
 
 
-def _is_theirs(session: Session, caller: Caller, session_id: str, provider_user_id: str) -> bool:
+def _is_theirs(session: Session, caller: Caller, call: HeartbeatCall) -> bool:
     # The id too: another spelling of it leads to the same record.
     return (
-        session.id == session_id
-        and session.provider_user_id == provider_user_id
+        session.id == call.session_id
+        and session.provider_user_id == call.provider_user_id
         and (caller.role is not Role.GAME or session.game_id == caller.id)
     )
 
