@@ -1,19 +1,20 @@
 """What an engine remembers may be old: another process has written since. Nobody may ever hear or pay by an old copy."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from playclock.clock import ManualClock
-from playclock.core.answers import Result
+from playclock.core.answers import Opened, Refused, Result
+from playclock.core.ott import Refusal
 from playclock.core.session import EndReason
-from playclock.engine import Caller, Role
 from playclock.errors import AlreadyEnded, LaunchEnded, SessionEnded
 
 if TYPE_CHECKING:
-    from tests.conftest import World
+    from tests.conftest import FaultInjectingStore, World, WorldMaker
 
-LAUNCHER = Caller(Role.LAUNCHER, "launcher-1")
+T = TypeVar("T")
 
 
 async def test_a_launch_that_another_process_has_heard_is_not_silent_here(
@@ -52,6 +53,65 @@ async def test_a_session_that_lived_on_elsewhere_for_days_can_be_ended_here(
         await elsewhere.engine.launches.heartbeat(world.OPERATOR, launch)
         await elsewhere.beat(session)
     assert (await world.end(session)).end_reason is EndReason.CLIENT_END
+
+
+class TestMeanwhile:
+    """What another process does between a decision here and its commit."""
+
+    @pytest.fixture
+    async def slow(self, world: "World", make_world: "WorldMaker", faulty_store: "FaultInjectingStore") -> "World":
+        """Return the world on an engine whose commits are held up."""
+        assert world.engine.store is faulty_store.store
+        slow = await make_world(faulty_store)
+        faulty_store.stalls_before = asyncio.Event()
+        return slow
+
+    @staticmethod
+    async def stalled(store: "FaultInjectingStore", call: Awaitable[T]) -> asyncio.Future[T]:
+        """Begin a call, and return when its commit is about to be made. All later commits go through."""
+        calling = asyncio.ensure_future(call)
+        await store.stalled.wait()
+        return calling
+
+    @staticmethod
+    def go_on(store: "FaultInjectingStore") -> None:
+        gate, store.stalls_before = store.stalls_before, None
+        assert gate is not None
+        gate.set()
+
+    async def test_a_session_hears_of_its_launcher_though_it_was_heard_while_the_session_opened(
+        self, world: "World", slow: "World", faulty_store: "FaultInjectingStore", clock: ManualClock
+    ) -> None:
+        launch = await world.start()
+        opening = await self.stalled(faulty_store, slow.redeem(await world.ott(launch)))
+        clock.advance(30)
+        await world.engine.launches.heartbeat(world.OPERATOR, launch)
+        self.go_on(faulty_store)
+        opened = await opening
+        assert isinstance(opened, Opened)
+        assert (await world.stored(opened.session_id)).launcher_until_ms == clock.now_ms() + 240_000
+
+    async def test_a_launch_that_ends_meanwhile_opens_nothing(
+        self, world: "World", slow: "World", faulty_store: "FaultInjectingStore"
+    ) -> None:
+        launch = await world.start()
+        opening = await self.stalled(faulty_store, slow.redeem(await world.ott(launch)))
+        await world.engine.launches.end(world.OPERATOR, launch)
+        self.go_on(faulty_store)
+        assert await opening == Refused(Refusal.EXPIRED)
+        assert (await world.account()).held_micros == 0
+
+    async def test_credit_that_is_spent_meanwhile_is_not_spent_again(
+        self, world: "World", slow: "World", faulty_store: "FaultInjectingStore"
+    ) -> None:
+        await world.provision_poor(4_000_000)
+        await slow.engine.estate.refresh()
+        opening = await self.stalled(faulty_store, slow.redeem(await world.ott(pc="pc-1", at=world.POOR)))
+        await world.open("pc-2", at=world.POOR)
+        self.go_on(faulty_store)
+        assert await opening == Refused(Refusal.NOT_CHARGEABLE)
+        account = await world.account(world.POOR_ACCOUNT)
+        assert (account.balance_micros, account.held_micros) == (4_000_000, 4_000_000)
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1"], ids=["free", "paying"])

@@ -14,7 +14,7 @@ from playclock.rpc.inprocess import InProcessChannel
 from playclock.v1 import HeartbeatRequest, HeartbeatResponse, SessionServiceStub
 
 if TYPE_CHECKING:
-    from tests.conftest import Restart, StoreOpener, World, WorldMaker
+    from tests.conftest import FaultInjectingStore, Restart, StoreOpener, World, WorldMaker
 
 OUTAGE_SEC = 600
 
@@ -196,6 +196,21 @@ class TestStall:
         assert world.engine.context.outages == other.engine.context.outages
         assert (await other.beat(session)).result is Result.OK
         assert (await other.get(session)).unbilled_ms == OUTAGE_SEC * 1_000
+
+    async def test_who_notes_it_too_late_takes_what_the_other_has_noted(
+        self, world: "World", make_world: "WorldMaker", faulty_store: "FaultInjectingStore", clock: ManualClock
+    ) -> None:
+        late = await make_world(faulty_store, background=True)
+        gate = faulty_store.stalls_before = asyncio.Event()
+        clock.advance(OUTAGE_SEC)
+        noting = asyncio.create_task(late.engine.catch_up())
+        await faulty_store.stalled.wait()
+        clock.advance(1)
+        await world.engine.catch_up()
+        gate.set()
+        await noting
+        assert world.engine.context.outages == late.engine.context.outages
+        assert [outage.end_ms for outage in late.engine.context.outages] == [clock.now_ms()]
 
     async def test_a_silence_of_three_seconds_is_none(self, world: "World", clock: ManualClock) -> None:
         await world.open()
