@@ -43,6 +43,37 @@ async def test_a_launch_that_another_process_has_heard_is_replaced_and_told_so(
     assert await elsewhere.engine.launches.heartbeat(world.OPERATOR, old) is Result.SESSION_REPLACED
 
 
+async def test_a_launcher_speaks_for_the_session_that_another_process_opened_on_its_pc(
+    world: "World", elsewhere: "World", clock: ManualClock
+) -> None:
+    launches = [await world.start(pc) for pc in ("pc-1", "pc-2")]
+    for launch in launches:
+        await elsewhere.engine.launches.heartbeat(world.OPERATOR, launch)
+    heard, ended = [await world.join(launch) for launch in launches]
+    clock.advance(100)
+    await elsewhere.engine.launches.heartbeat(world.OPERATOR, launches[0])
+    assert (await world.stored(heard)).launcher_until_ms == clock.now_ms() + 240_000
+    assert await elsewhere.engine.launches.end(world.OPERATOR, launches[1]) == ended
+    with pytest.raises(SessionEnded):
+        await world.beat(ended)
+
+
+async def test_what_a_replaced_session_gives_back_is_counted_as_another_process_left_it(
+    world: "World", elsewhere: "World", clock: ManualClock
+) -> None:
+    await world.provision_poor(10_000_000)
+    await elsewhere.engine.estate.refresh()
+    launch = await world.start("pc-1", at=world.POOR)
+    session = await world.join(launch)
+    await world.open("pc-2", at=world.POOR)
+    await elsewhere.beat(session)
+    clock.advance(119)
+    await world.beat(session)
+    clock.advance(100)
+    # By the old copy its end would use up all that it holds; as it is, two minutes of credit come back.
+    assert isinstance(await elsewhere.redeem(await world.ott(launch)), Opened)
+
+
 async def test_a_session_that_lived_on_elsewhere_for_days_can_be_ended_here(
     world: "World", elsewhere: "World", clock: ManualClock
 ) -> None:
