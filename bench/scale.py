@@ -12,7 +12,7 @@ from statistics import median
 from typing import Final
 
 from playclock.clock import SystemClock
-from playclock.core import session as core
+from playclock.core import moves
 from playclock.core.codec import encode
 from playclock.core.ids import SESSION_PREFIX, make_uuid, partition_of, session_key
 from playclock.core.timers import Timers
@@ -96,7 +96,7 @@ def _cafe(number: int) -> Iterator[Player]:
 
 def _commit(player: Player, engine: Engine) -> Commit:
     now_ms = engine.clock.now_ms()
-    session = core.open_session(
+    session = moves.open_session(
         id=player.session_id,
         game_id=GAME_ID,
         provider_user_id=player.user_id,

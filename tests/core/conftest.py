@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from msgspec.structs import replace
+from playclock.core import moves
 from playclock.core import session as core
 from playclock.core.charge import Account, Charge, Rounding, Tariff, settle
 from playclock.core.outage import Outage
@@ -31,7 +32,7 @@ class Tab:
         self.timers = timers
         self.outages = outages
         self.account = Account("cafe-1", tariff.currency, balance_micros or 0, held_micros=0)
-        session = core.open_session(
+        session = moves.open_session(
             id="gs_00c5d1e2-0000-4000-8000-000000000000",
             game_id="game",
             provider_user_id="player",
@@ -56,7 +57,7 @@ class Tab:
 
     def advance(self, now_ms: int) -> list[Session]:
         """Let time pass, and return the steps that it brought about."""
-        steps = core.advance(self.session, now_ms=self.at(now_ms), timers=self.timers, outages=self.outages)
+        steps = moves.advance(self.session, now_ms=self.at(now_ms), timers=self.timers, outages=self.outages)
         for step in steps:
             self.take(step)
         return steps
@@ -66,14 +67,14 @@ class Tab:
         self.advance(now_ms)
         if core.is_live(self.session):
             free_micros, now_ms = self.account.free_micros, self.at(now_ms)
-            self.take(core.heartbeat(self.session, free_micros=free_micros, now_ms=now_ms, timers=self.timers))
+            self.take(moves.heartbeat(self.session, free_micros=free_micros, now_ms=now_ms, timers=self.timers))
         return self.session
 
     def apply(self, event: Event, now_ms: int) -> Session:
         """Let something happen to the session, if it is alive."""
         self.advance(now_ms)
         if core.is_live(self.session):
-            self.take(core.apply(self.session, event, at_ms=self.at(now_ms), timers=self.timers))
+            self.take(moves.apply(self.session, event, at_ms=self.at(now_ms), timers=self.timers))
         return self.session
 
     def top_up(self, micros: int) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from playclock.core import moves
 from playclock.core import session as core
 from playclock.core.charge import FOREVER_MS, Charge, Rounding, Tariff, affordable_ms
 from playclock.core.outage import Outage
@@ -28,7 +29,7 @@ NEVER_BEFORE_MS = 10**9
 def opened(
     charge: Charge | None = None, *, free_micros: int = 0, launcher_until_ms: int | None = None, timers: Timers | None = None
 ) -> Session | None:
-    return core.open_session(
+    return moves.open_session(
         id="gs_00c5d1e2-0000-4000-8000-000000000000",
         game_id="game",
         provider_user_id="player",
@@ -237,7 +238,7 @@ class TestDeadlines:
 
     def test_a_sign_of_life_puts_off_the_launcher_s_deadline(self, tab: "type[Tab]") -> None:
         played = tab(launcher_until_ms=100_000)
-        heard = core.hear_launcher(
+        heard = moves.hear_launcher(
             played.session, launch_id="another", launcher_until_ms=played.at(200_000), timers=played.timers
         )
         assert heard == replace(
@@ -248,7 +249,7 @@ class TestDeadlines:
         played = tab(150)
         played.apply(Event.END, 10_000)
         assert played.advance(NEVER_BEFORE_MS) == []
-        heard = core.hear_launcher(played.session, launch_id="launch", launcher_until_ms=played.at(1), timers=played.timers)
+        heard = moves.hear_launcher(played.session, launch_id="launch", launcher_until_ms=played.at(1), timers=played.timers)
         assert heard.deadline_ms == NEVER_MS
 
     def test_a_clock_that_is_behind_does_nothing(self, tab: "type[Tab]") -> None:
@@ -276,7 +277,7 @@ class TestChangedTimers:
         (step,) = played.advance(200_000)
         assert core.is_live(step)
         assert step.deadline_ms == played.at(340_000)
-        assert core.filed(step).due_ms == played.at(340_000)
+        assert moves.filed(step).due_ms == played.at(340_000)
 
     def test_a_shorter_longest_duration_counts_from_the_next_heartbeat(self, tab: "type[Tab]") -> None:
         played = tab(1_000)
@@ -308,7 +309,7 @@ OUTAGES = st.lists(st.integers(0, 1_000_000), max_size=6, unique=True).map(
 def advanced(session: Session, now_ms: int, timers: Timers, outages: Sequence[Outage]) -> Session:
     """Advance as a process does that was back at the end of each outage and has heard of all that are over."""
     known = [outage for outage in outages if outage.end_ms <= now_ms]
-    steps = core.advance(session, now_ms=now_ms, timers=timers, outages=known)
+    steps = moves.advance(session, now_ms=now_ms, timers=timers, outages=known)
     return steps[-1] if steps else session
 
 
@@ -393,7 +394,7 @@ class TestFiling:
     def test_the_sweeper_files_it_at_its_deadline(self, tab: "type[Tab]") -> None:
         played = tab()
         played.beat(100_000)
-        assert core.filed(played.session) == replace(played.session, due_ms=played.at(340_000))
+        assert moves.filed(played.session) == replace(played.session, due_ms=played.at(340_000))
 
 
 class TestFigures:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from playclock.core import moves
 from playclock.core import session as core
 from playclock.core.charge import Charge, Rounding, Tariff, cost_micros
 from playclock.core.session import EndReason, Event, State
@@ -123,7 +124,7 @@ class TestHeartbeats:
     def test_a_clock_that_is_behind_bills_nothing_and_turns_nothing_back(self, tab: "type[Tab]") -> None:
         played = tab(1_000)
         before = played.beat(100_000)
-        after = core.heartbeat(before, free_micros=played.account.free_micros, now_ms=played.at(40_000), timers=played.timers)
+        after = moves.heartbeat(before, free_micros=played.account.free_micros, now_ms=played.at(40_000), timers=played.timers)
         assert after == before
 
     @pytest.mark.parametrize("event", [Event.END, Event.TERMINATE, Event.REPLACE, Event.RESTART])

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from playclock.core import moves
 from playclock.core import session as core
 from playclock.core.charge import Account, Charge, Rounding, Tariff, cost_micros, settle
 from playclock.core.outage import Outage
@@ -95,7 +96,7 @@ class History:
 
     def open(self, number: int, now_ms: int) -> None:
         tariff = self.tariffs[number % len(self.tariffs)]
-        session = core.open_session(
+        session = moves.open_session(
             id=f"gs_00{len(self.sessions) * 7919:06x}-0000-4000-8000-000000000000",
             game_id="game",
             provider_user_id="player",
@@ -128,21 +129,21 @@ class History:
         match call.what:
             case "beat":
                 free_micros = self.account.free_micros
-                self.take(index, core.heartbeat(session, free_micros=free_micros, now_ms=now_ms, timers=self.timers))
+                self.take(index, moves.heartbeat(session, free_micros=free_micros, now_ms=now_ms, timers=self.timers))
             case "hear_launcher":
                 until_ms = now_ms + LEASE_MS + call.number * 1_000
-                heard = core.hear_launcher(session, launch_id="next", launcher_until_ms=until_ms, timers=self.timers)
+                heard = moves.hear_launcher(session, launch_id="next", launcher_until_ms=until_ms, timers=self.timers)
                 self.take(index, heard)
             case event if event in ENDS:
-                self.take(index, core.apply(session, ENDS[event], at_ms=now_ms, timers=self.timers))
+                self.take(index, moves.apply(session, ENDS[event], at_ms=now_ms, timers=self.timers))
 
     def advanced(self, index: int, now_ms: int, unheard: int) -> Session:
         known = self.outages[: len(self.outages) - unheard]
-        for step in core.advance(self.sessions[index], now_ms=now_ms, timers=self.timers, outages=known):
+        for step in moves.advance(self.sessions[index], now_ms=now_ms, timers=self.timers, outages=known):
             self.take(index, step)
         session = self.sessions[index]
         assert session.deadline_ms > now_ms
-        assert core.advance(session, now_ms=now_ms, timers=self.timers, outages=known) == []
+        assert moves.advance(session, now_ms=now_ms, timers=self.timers, outages=known) == []
         return session
 
     def take(self, index: int, after: Session) -> None:

@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from msgspec.structs import replace
+from playclock.core import moves
 from playclock.core import session as core
 from playclock.core.codec import encode
-from playclock.core.session import EndReason, Event, ImpossibleTransition, Session, State
+from playclock.core.moves import ImpossibleTransition
+from playclock.core.session import EndReason, Event, Session, State
 from playclock.core.timers import Timers
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def session_in(state: State, tab: "type[Tab]") -> Session:
 
 def apply(session: Session, event: Event, tab: "type[Tab]") -> Session:
     now_ms = CREDIT_MS if event is Event.CREDIT_OUT or session.state is State.ACTIVE else NOW_MS
-    return core.apply(session, event, at_ms=tab.OPENED_MS + now_ms, timers=Timers())
+    return moves.apply(session, event, at_ms=tab.OPENED_MS + now_ms, timers=Timers())
 
 
 def test_the_table_has_every_pair() -> None:

@@ -3,6 +3,7 @@
 import secrets
 
 from playclock.clock import Clock
+from playclock.core import moves
 from playclock.core import session as core
 from playclock.core.charge import settle
 from playclock.core.estate import Estate
@@ -37,14 +38,14 @@ class Context:
         session = await work.read(SESSIONS, session_key(session_id))
         if session is None:
             return None
-        steps = core.advance(session, now_ms=work.now_ms, timers=self.timers, outages=self.outages)
+        steps = moves.advance(session, now_ms=work.now_ms, timers=self.timers, outages=self.outages)
         if not steps:
             return session
         return await self.save_session(work, session, steps)
 
     async def move_session(self, work: Work, session: Session, event: core.Event) -> Session:
         """Move a live session by an event that happens now, and write it."""
-        moved = core.apply(session, event, at_ms=work.now_ms, timers=self.timers)
+        moved = moves.apply(session, event, at_ms=work.now_ms, timers=self.timers)
         return await self.save_session(work, session, [moved])
 
     async def save_session(self, work: Work, before: Session, steps: list[Session]) -> Session:

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from playclock.core import moves
 from playclock.core import session as core
 from playclock.core.answers import Beat, Result
 from playclock.core.codec import encode
@@ -129,7 +130,7 @@ class Heartbeats:
 
     def _renew(self, session: Session, version: int, now_ms: int) -> tuple[Session, Commit]:
         """Return the session after a plain heartbeat, and the commit that makes it so."""
-        after = core.heartbeat(session, free_micros=0, now_ms=now_ms, timers=self._context.timers)
+        after = moves.heartbeat(session, free_micros=0, now_ms=now_ms, timers=self._context.timers)
         due_ms = UNMOVED if after.due_ms == session.due_ms else after.due_ms
         put = Put(key=session_key(session.id), expect=version, data=encode(after), due_ms=due_ms)
         return after, Commit(partition=partition_in(session.id), puts=(put,))
@@ -174,7 +175,7 @@ class Heartbeats:
             await work.prefetch(key, fresh=short)
             account = await work.read(ACCOUNTS, key)
             free_micros = 0 if account is None else account.free_micros
-        after = core.heartbeat(session, free_micros=free_micros, now_ms=work.now_ms, timers=timers)
+        after = moves.heartbeat(session, free_micros=free_micros, now_ms=work.now_ms, timers=timers)
         await context.save_session(work, session, [after])
         wait_sec = core.next_heartbeat_sec(after, work.now_ms, timers)
         play_sec = core.play_duration_sec(after, work.now_ms)

@@ -6,6 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from playclock.core import launch as core
+from playclock.core import moves
 from playclock.core import ott as otts
 from playclock.core import session as sessions
 from playclock.core.answers import Result
@@ -214,7 +215,7 @@ class Launches:
         session = await self._context.read_session(work, seat.session_id)
         if session is None or not sessions.is_live(session):
             return None
-        heard = sessions.hear_launcher(
+        heard = moves.hear_launcher(
             session, launch_id=launch.id, launcher_until_ms=launch.lease_until_ms, timers=self._context.timers
         )
         await self._context.save_session(work, session, [heard])

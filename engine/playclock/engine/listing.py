@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from playclock.core import moves
 from playclock.core import session as core
 from playclock.core.ids import kind_of
 from playclock.core.session import NEVER_MS, Session
@@ -75,7 +76,7 @@ class Listing:
             if value is None:
                 continue
             session = SESSIONS.checked(value)
-            steps = core.advance(session, now_ms=now_ms, timers=context.timers, outages=context.outages)
+            steps = moves.advance(session, now_ms=now_ms, timers=context.timers, outages=context.outages)
             session = steps[-1] if steps else session
             if core.is_live(session):
                 sessions.append(session)

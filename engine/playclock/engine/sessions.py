@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from playclock.core import launch as launches
+from playclock.core import moves
 from playclock.core import ott as otts
 from playclock.core import session as core
 from playclock.core.answers import Opened, Refused
@@ -107,7 +108,7 @@ class Sessions:
         if found is None:
             raise no_such_session()
         session = SESSIONS.checked(found)
-        steps = core.advance(session, now_ms=now_ms, timers=context.timers, outages=context.outages)
+        steps = moves.advance(session, now_ms=now_ms, timers=context.timers, outages=context.outages)
         session = steps[-1] if steps else session
         if not _is_theirs(caller, session) or not self._is_kept(session, now_ms):
             raise no_such_session()
@@ -185,7 +186,7 @@ class Sessions:
             if old is not None and core.is_live(old):
                 await context.move_session(work, old, Event.REPLACE)
         charge, free_micros = await self._charge(work, launch)
-        session = core.open_session(
+        session = moves.open_session(
             id=SESSION_PREFIX + context.new_uuid(work.partition),
             game_id=token.game_id,
             provider_user_id=provider_user_id,

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from playclock.core import moves
 from playclock.core import session as core
 from playclock.core.ids import kind_of
 from playclock.engine.context import Context
@@ -66,7 +67,7 @@ class Sweeper:
         if advanced is None:
             return
         if core.is_live(advanced):
-            work.write(key, core.filed(advanced), due_ms=advanced.deadline_ms)
+            work.write(key, moves.filed(advanced), due_ms=advanced.deadline_ms)
         elif session is advanced:
             # Ended and still filed: nothing does that, and nothing may make the sweeper come back for ever.
             retain_until_ms = work.now_ms + self._context.timers.tombstone_retention_ms
