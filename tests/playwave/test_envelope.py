@@ -128,6 +128,17 @@ async def test_a_path_that_is_not_exactly_the_documented_one_is_not_found(game: 
     assert data_of(await game.verify(ott))["is_valid"] is True
 
 
+async def test_the_server_has_four_reasons_and_three_results_and_leaves_the_clients_own_to_the_client(server: Server) -> None:
+    schemas = (await server.client().get("/openapi.json")).json()["components"]["schemas"]
+    assert schemas["Refused"]["properties"]["reason"]["enum"] == [
+        "OTT_EXPIRED",
+        "OTT_ALREADY_USED",
+        "GAME_MISMATCH",
+        "NOT_CHARGEABLE",
+    ]
+    assert schemas["HeartbeatAnswer"]["properties"]["result"]["enum"] == ["OK", "CHARGE_EXHAUSTED", "SESSION_REPLACED"]
+
+
 async def test_no_answer_names_the_software_behind_it(game: GameServer) -> None:
     response = await game.verify(JOIN["ott"])
     assert "server" not in response.headers

@@ -148,6 +148,13 @@ async def test_a_nonce_is_used_up_for_every_call_of_its_launcher_and_for_no_othe
     assert data_of(await start(other, other.signed("POST", START, BODY, nonce="once")))["is_pc_cafe"] is True
 
 
+async def test_a_request_that_is_refused_for_its_body_uses_no_nonce_up(pc: LauncherPc) -> None:
+    headers = pc.signed("POST", START, b"{}", nonce="kept")
+    assert [refusal_of(await start(pc, headers, b"{}")) for _ in range(2)] == [(400, "BAD_REQUEST")] * 2
+    assert data_of(await start(pc, pc.signed("POST", START, BODY, nonce="kept")))["is_pc_cafe"] is True
+    assert refusal_of(await start(pc, headers, b"{}")) == REPLAYED
+
+
 async def test_of_fifty_copies_at_once_one_is_carried_out(pc: LauncherPc) -> None:
     headers = pc.signed("POST", START, BODY)
     answers = await asyncio.gather(*(start(pc, headers) for _ in range(50)))
