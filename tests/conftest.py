@@ -189,6 +189,8 @@ class FaultInjectingStore:
         """Holds commits up after they took effect, until it is set."""
         self.stalled = asyncio.Event()
         """Is set as soon as a commit is held up."""
+        self.abandoned = asyncio.Event()
+        """Is set as soon as whoever waits for such a commit is cancelled."""
 
     async def get(self, keys: Sequence[str]) -> list[Record | None]:
         await self._let_others()
@@ -242,7 +244,11 @@ class FaultInjectingStore:
     async def _stall(self, until: asyncio.Event | None) -> None:
         if until is not None:
             self.stalled.set()
-            await until.wait()
+            try:
+                await until.wait()
+            except asyncio.CancelledError:
+                self.abandoned.set()
+                raise
 
     async def _conflict(self, commit: Commit) -> Conflict | None:
         if commit.partition not in self.conflict_in:
