@@ -39,12 +39,13 @@ class HealthServicer:
         """Tell how a service is, now and whenever that changes; end when the server drains."""
         last = None
         while True:
+            draining = self._engine.draining  # looked at first: a watch ends only after it has told of the drain
             known = request.service in self._services
             status = await self._status() if known else health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
             if status != last:
                 last = status
                 yield health_pb2.HealthCheckResponse(status=status)
-            if self._engine.draining:
+            if draining:
                 return
             await asyncio.sleep(WATCH_SEC)
 
