@@ -447,6 +447,16 @@ class TestFigures:
         played.beat(305_000)
         assert core.grace_sec(played.session, played.at(305_000)) == 30
 
+    def test_grace_is_told_in_whole_seconds_that_are_over(self, tab: "type[Tab]") -> None:
+        played = tab(150)
+        played.top_up(120)
+        played.beat(159_999)
+        assert played.session.grace_used_ms == 9_999
+        assert core.grace_sec(played.session, played.at(159_999)) == 9
+        played.advance(279_999)
+        assert played.session.state is State.EXHAUSTED
+        assert core.grace_sec(played.session, played.at(270_000)) == 9
+
     def test_silent_grace_is_none(self, tab: "type[Tab]") -> None:
         played = tab(150)
         played.advance(240_000)

@@ -9,8 +9,8 @@ import pytest
 from playclock.clock import ManualClock
 from playclock.core.answers import Beat, Opened, Refused, Result
 from playclock.core.charge import Account
-from playclock.core.codec import Codec
 from playclock.core.ott import Refusal
+from playclock.core.outbox import decode
 from playclock.core.records import Happening, SessionEvent
 from playclock.core.session import EndReason, Session, State
 from playclock.core.timers import Timers
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tests.conftest import FaultInjectingStore, World, WorldMaker
 
 ALREADY_USED = Refused(Refusal.ALREADY_USED)
-EVENTS = Codec(SessionEvent)
 
 
 @pytest.fixture
@@ -33,7 +32,8 @@ async def crowded(world: "World", make_world: "WorldMaker", busy_store: "FaultIn
 
 async def endings(store: Store) -> list[str]:
     """Return the ids of the sessions that have ended, once for each time."""
-    events = [EVENTS.decode(event.data) for event in await store.events(dict.fromkeys(await store.heads(), 0), 1_000_000)]
+    told = [decode(event.data) for event in await store.events(dict.fromkeys(await store.heads(), 0), 1_000_000)]
+    events = [event for event in told if isinstance(event, SessionEvent)]
     return [event.session.id for event in events if event.happening is Happening.ENDED]
 
 

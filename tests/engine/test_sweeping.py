@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from playclock.clock import ManualClock
 from playclock.core.answers import Refused, Result
-from playclock.core.codec import Codec
 from playclock.core.ids import partition_of, session_key
+from playclock.core.outbox import decode
 from playclock.core.records import Happening, SessionEvent
 from playclock.core.session import NEVER_MS, EndReason, Session, State
 from playclock.core.timers import Timers
@@ -22,12 +22,11 @@ from playclock.v1 import ProvisionedCafe, Provisioning
 if TYPE_CHECKING:
     from tests.conftest import World, WorldMaker
 
-EVENTS = Codec(SessionEvent)
-
 
 async def events_in(store: Store) -> list[SessionEvent]:
     heads = await store.heads()
-    return [EVENTS.decode(event.data) for event in await store.events(dict.fromkeys(heads, 0), 100_000)]
+    told = [decode(event.data) for event in await store.events(dict.fromkeys(heads, 0), 100_000)]
+    return [event for event in told if isinstance(event, SessionEvent)]
 
 
 async def due_at(store: Store, key: str) -> int | None:

@@ -16,14 +16,16 @@ import pytest
 from playclock.core.charge import Account
 from playclock.core.codec import Codec
 from playclock.core.ids import account_key, ott_key, session_key
+from playclock.core.ledger import Transfer
 from playclock.core.ott import Ott
+from playclock.core.outbox import decode
 from playclock.core.records import Happening, SessionEvent
 from playclock.core.session import Session, State, is_live
 
 CYCLES = 50
 OPENING_MICROS = 10**15
 
-SESSIONS, OTTS, ACCOUNTS, EVENTS = Codec(Session), Codec(Ott), Codec(Account), Codec(SessionEvent)
+SESSIONS, OTTS, ACCOUNTS = Codec(Session), Codec(Ott), Codec(Account)
 
 
 class Loader:
@@ -82,13 +84,14 @@ class Books:
     def __init__(self, path: Path) -> None:
         connection = sqlite3.connect(path)
         records = dict(connection.execute("SELECT key, data FROM records").fetchall())
-        events = [EVENTS.decode(data) for (data,) in connection.execute("SELECT data FROM events").fetchall()]
+        events = [decode(data) for (data,) in connection.execute("SELECT data FROM events").fetchall()]
         connection.close()
         kinds = {key: key.split(":")[1] for key in records}
         self.sessions = {key: SESSIONS.decode(data) for key, data in records.items() if kinds[key] == "session"}
         self.otts = {key: OTTS.decode(data) for key, data in records.items() if kinds[key] == "ott"}
         self.account = ACCOUNTS.decode(records[account_key("cafe-1")])
-        self.told = Counter((event.session.id, event.happening) for event in events)
+        self.told = Counter((event.session.id, event.happening) for event in events if isinstance(event, SessionEvent))
+        self.transfers = [event for event in events if isinstance(event, Transfer)]
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +159,15 @@ def test_each_session_was_told_of_once_and_each_end_once(story: tuple[Loader, Bo
     expected = Counter((session.id, Happening.OPENED) for session in books.sessions.values())
     expected.update((session.id, Happening.ENDED) for session in books.sessions.values() if session.state is State.ENDED)
     assert books.told == expected
+
+
+def test_the_ledger_sums_to_zero_and_to_what_the_account_has(story: tuple[Loader, Books]) -> None:
+    _, books = story
+    sums: Counter[str] = Counter()
+    for transfer in books.transfers:
+        for leg in transfer.legs:
+            sums[leg.ledger_account] += leg.amount_micros
+    assert sum(sums.values()) == 0
+    assert sums["held/cafe-1"] == books.account.held_micros
+    assert sums["wallet/cafe-1"] == books.account.free_micros
+    assert max(Counter(transfer.id for transfer in books.transfers).values()) == 1

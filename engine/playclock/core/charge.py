@@ -50,11 +50,18 @@ class Charge(msgspec.Struct, frozen=True, array_like=True, gc=False):
     tariff: Tariff
     billed_micros: int
     held_micros: int
+    sequence: int = 1
+    """Counts the steps that moved money, from the opening's hold on."""
 
     @property
     def paid_ms(self) -> int:
         """How much billable time, from the session's start, is covered by what was billed and is held."""
         return affordable_ms(self.tariff, self.billed_micros + self.held_micros)
+
+
+def moves_money(before: Charge, after: Charge) -> bool:
+    """Whether a charge has changed in what was billed or is held."""
+    return before.billed_micros != after.billed_micros or before.held_micros != after.held_micros
 
 
 def cost_micros(tariff: Tariff, billable_ms: int) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from playclock.core import charge as charges
-from playclock.core.charge import Charge
+from playclock.core.charge import Charge, moves_money
 from playclock.core.outage import Outage, falls_into, spread_ms
 from playclock.core.session import (
     END_REASONS,
@@ -98,11 +98,11 @@ def apply(session: Session, event: Event, *, at_ms: int, timers: Timers) -> Sess
         raise ImpossibleTransition(f"{event.name} in {session.state.name}")
     at_ms = _not_before(session, at_ms)
     if event is Event.CREDIT_OUT:
-        return _exhaust(session, at_ms, timers)
+        return _numbered(session, _exhaust(session, at_ms, timers))
     if event is Event.TOP_UP:
         return _leave_grace(session, at_ms, timers)
     if target is State.ENDED:
-        return _end(session, END_REASONS.get(event, session.end_reason), at_ms, timers)
+        return _numbered(session, _end(session, END_REASONS.get(event, session.end_reason), at_ms, timers))
     return session
 
 
@@ -112,14 +112,15 @@ def heartbeat(session: Session, *, free_micros: int, now_ms: int, timers: Timers
     The session is alive and advanced to now. `free_micros` is what its account can set aside beyond what it holds for it.
     """
     now_ms = _not_before(session, now_ms)
-    session = replace(session, last_heartbeat_ms=now_ms, lease_until_ms=now_ms + timers.session_ttl_ms)
-    if session.charge is None:
-        return _with_deadline(session, timers)
-    if session.state is State.EXHAUSTED:
-        return _renew_in_grace(session, session.charge, free_micros, now_ms, timers)
-    session, charge = _bill_until(session, session.charge, now_ms, timers)
-    charge = charges.reserve(charge, session.billed_ms + timers.session_ttl_ms, free_micros)
-    return _with_deadline(replace(session, charge=charge, paid_until_ms=_paid_until_ms(session, charge)), timers)
+    heard = replace(session, last_heartbeat_ms=now_ms, lease_until_ms=now_ms + timers.session_ttl_ms)
+    if heard.charge is None:
+        return _with_deadline(heard, timers)
+    if heard.state is State.EXHAUSTED:
+        return _numbered(session, _renew_in_grace(heard, heard.charge, free_micros, now_ms, timers))
+    billed, charge = _bill_until(heard, heard.charge, now_ms, timers)
+    charge = charges.reserve(charge, billed.billed_ms + timers.session_ttl_ms, free_micros)
+    renewed = replace(billed, charge=charge, paid_until_ms=_paid_until_ms(billed, charge))
+    return _numbered(session, _with_deadline(renewed, timers))
 
 
 def hear_launcher(session: Session, *, launch_id: str, launcher_until_ms: int, timers: Timers) -> Session:
@@ -171,6 +172,13 @@ def _not_before(session: Session, at_ms: int) -> int:
     the end of the longest duration, happens when it is over.
     """
     return max(at_ms, session.last_heartbeat_ms, session.outage_seen_ms, session.exhausted_ms or 0)
+
+
+def _numbered(before: Session, after: Session) -> Session:
+    """Count a step that moves money. The ledger's transfer of it has that number, however often somebody looked before."""
+    if before.charge is None or after.charge is None or not moves_money(before.charge, after.charge):
+        return after
+    return replace(after, charge=replace(after.charge, sequence=before.charge.sequence + 1))
 
 
 def _paid_until_ms(session: Session, charge: Charge) -> int:

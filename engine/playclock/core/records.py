@@ -47,7 +47,7 @@ class Happening(IntEnum):
     ENDED = 3
 
 
-class SessionEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class SessionEvent(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
     """Something that happened to a session, for the outbox."""
 
     happening: Happening

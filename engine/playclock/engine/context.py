@@ -1,14 +1,17 @@
 """What the parts of the engine share."""
 
 import secrets
+from itertools import pairwise
 
 from playclock.clock import Clock
 from playclock.core import moves
 from playclock.core import session as core
-from playclock.core.charge import settle
+from playclock.core.charge import moves_money
 from playclock.core.estate import Estate
 from playclock.core.ids import account_key, make_uuid, server_key, session_key
+from playclock.core.ledger import charge_transfer
 from playclock.core.outage import Outage
+from playclock.core.outbox import OutboxEvent
 from playclock.core.records import Happening, ServerSessions, SessionEvent, events_of
 from playclock.core.session import Session
 from playclock.core.timers import Timers
@@ -50,8 +53,10 @@ class Context:
 
     async def save_session(self, work: Work, before: Session, steps: list[Session]) -> Session:
         """Write what became of a session: the record, its account's side, what there is to tell, and its indexes."""
+        for earlier, later in pairwise([before, *steps]):
+            # A transfer for each step, so that the ledger is the same however often somebody looked.
+            await self._settle(work, earlier, later)
         after = steps[-1]
-        await self._settle(work, before, after)
         for event in events_of(before, steps):
             self.tell(work, event)
         retain_until_ms = None
@@ -83,15 +88,20 @@ class Context:
             retain_until_ms = None if left else work.now_ms + self.timers.tombstone_retention_ms
             work.write(key, ServerSessions(left), retain_until_ms=retain_until_ms)
 
-    def tell(self, work: Work, event: SessionEvent) -> None:
+    def tell(self, work: Work, event: OutboxEvent) -> None:
         """Put an event into the outbox, for as long as ended sessions are remembered."""
         work.tell(event, retain_until_ms=work.now_ms + self.timers.tombstone_retention_ms)
 
     async def _settle(self, work: Work, before: Session | None, after: Session) -> None:
+        """Book what changed in a session's charge on its account and in the ledger."""
         charge_before = None if before is None else before.charge
-        if after.charge is None or after.charge == charge_before:
+        if after.charge is None or (charge_before is not None and not moves_money(charge_before, after.charge)):
             return
         key = account_key(after.charge.account_id)
         account = await work.read(ACCOUNTS, key)
         assert account is not None, "a session's account outlives it"
-        work.write(key, settle(account, charge_before, after.charge))
+        account, transfer = charge_transfer(
+            account, charge_before, after.charge, session_id=after.id, game_id=after.game_id, at_ms=work.now_ms
+        )
+        work.write(key, account)
+        self.tell(work, transfer)

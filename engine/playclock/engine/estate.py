@@ -9,9 +9,10 @@ from playclock.core.charge import Account
 from playclock.core.codec import Codec, encode
 from playclock.core.estate import DIRECTORY_KEY, KINDS, Directory, Estate, Resource, problems, resource_key
 from playclock.core.ids import account_key, kind_of
+from playclock.core.ledger import TransferKind, credit_transfer
 from playclock.engine.context import Context
 from playclock.errors import BadRequest, StoreAway, TooMuchContention
-from playclock.stores.base import ABSENT, UNMOVED, Commit, Put, StoreUnavailable
+from playclock.stores.base import ABSENT, UNMOVED, Commit, Event, Put, StoreUnavailable
 
 _DIRECTORIES: Final = Codec(Directory)
 _RESOURCES: Final = {kind: Codec(resource) for kind, resource in KINDS.items()}
@@ -72,12 +73,19 @@ class EstateKeeper:
         Before the estate names them, so that none is ever named and missing; the key must not exist, so that none is
         credited twice however often this runs.
         """
-        commits = []
+        commits, now_ms = [], self._context.clock.now_ms()
         for plan in estate.plans.values():
             key = account_key(plan.id)
-            account = Account(plan.id, plan.currency, balance_micros=plan.opening_balance_micros, held_micros=0)
+            account, transfer = credit_transfer(
+                Account(plan.id, plan.currency, balance_micros=0, held_micros=0),
+                plan.opening_balance_micros,
+                transfer_id=f"opening/{plan.id}",
+                kind=TransferKind.OPENING,
+                at_ms=now_ms,
+            )
             put = Put(key=key, expect=ABSENT, data=encode(account))
-            commits.append(Commit(partition=int(key[:2], 16), puts=(put,)))
+            event = Event(data=encode(transfer), retain_until_ms=now_ms + self._context.timers.tombstone_retention_ms)
+            commits.append(Commit(partition=int(key[:2], 16), puts=(put,), events=(event,)))
         if commits:
             await self._context.records.commit(commits)
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from playclock.core.codec import Codec
+from playclock.core.outbox import decode
 from playclock.core.records import SessionEvent
 from playclock.engine.context import Context
 from playclock.errors import BadRequest, CursorExpired, ShuttingDown, StoreAway
@@ -22,7 +22,6 @@ POLL_SEC: Final = 0.25
 """How long an event of another process may go unnoticed. Those of this process wake the watchers at once."""
 PAGE: Final = 500
 
-_EVENTS: Final = Codec(SessionEvent)
 _POSITIONS: Final = msgspec.msgpack.Decoder(dict[int, int])
 
 
@@ -76,7 +75,9 @@ class Feed:
                     if stored.sequence != positions.get(stored.partition, 0) + 1:
                         raise CursorExpired("events after the cursor are no longer kept")
                     positions[stored.partition] = stored.sequence
-                    event = _EVENTS.decode(stored.data)
+                    event = decode(stored.data)
+                    if not isinstance(event, SessionEvent):
+                        continue  # money's own events are the archive's business
                     session = event.session
                     if (game_id is None or session.game_id == game_id) and (session_id is None or session.id == session_id):
                         yield Told(event, _print(positions))

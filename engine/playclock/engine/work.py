@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from playclock.core.codec import Codec, encode
-from playclock.core.records import SessionEvent
+from playclock.core.outbox import OutboxEvent
 from playclock.engine.records import Records, Versioned
 from playclock.stores.base import ABSENT, UNMOVED, Commit, Event, Put, Unmoved
 
@@ -94,7 +94,7 @@ class Work:
         self._puts[key] = put if key not in self._puts else _merge(self._puts[key], put)
         self._written[key] = record
 
-    def tell(self, event: SessionEvent, *, retain_until_ms: int) -> None:
+    def tell(self, event: OutboxEvent, *, retain_until_ms: int) -> None:
         """Put an event into the outbox with the commit."""
         self._events.append(Event(data=encode(event), retain_until_ms=retain_until_ms))
 

@@ -1,0 +1,78 @@
+"""Settlements: what an ended session comes to, and the chain that makes a game's settlements tamper-evident.
+
+One for each ended session, made from the session's last event. Each has the hash of the one before it of the same game, so that
+a studio can check offline that none was changed, left out or slipped in.
+"""
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+from playclock.core import session as core
+from playclock.core.session import Session
+
+FIRST_HASH: Final = "0" * 64
+"""What stands for the previous hash in a game's first settlement."""
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """An ended session's figures. Final."""
+
+    game_session_id: str
+    game_id: str
+    account_id: str
+    """Who paid; empty where nobody did."""
+    cafe_id: str
+    provider_user_id: str
+    started_ms: int
+    ended_ms: int
+    end_reason: str
+    play_duration_sec: int
+    client_play_duration_sec: int | None
+    billed_sec: int
+    grace_sec: int
+    unproven_sec: int
+    """Seconds between the last proof of play and the end."""
+    amount_micros: int
+    currency: str
+    tariff: str
+    """The tariff's id; empty where nobody paid."""
+    previous_hash: str
+    hash: str
+
+
+def settlement_of(session: Session, previous_hash: str) -> Settlement:
+    """Return the settlement of an ended session that follows the one with `previous_hash`."""
+    assert session.ended_ms is not None
+    assert session.end_reason is not None
+    charge = session.charge
+    unproven_ms = session.ended_ms - core.played_until_ms(session, session.ended_ms)
+    open_ended = Settlement(
+        game_session_id=session.id,
+        game_id=session.game_id,
+        account_id=charge.account_id if charge else "",
+        cafe_id=session.cafe_id,
+        provider_user_id=session.provider_user_id,
+        started_ms=session.started_ms,
+        ended_ms=session.ended_ms,
+        end_reason=session.end_reason.name,
+        play_duration_sec=core.play_duration_sec(session, session.ended_ms),
+        client_play_duration_sec=session.client_play_duration_sec,
+        billed_sec=core.billed_sec(session),
+        grace_sec=core.grace_sec(session, session.ended_ms),
+        unproven_sec=unproven_ms // 1000,
+        amount_micros=charge.billed_micros if charge else 0,
+        currency=charge.tariff.currency if charge else "",
+        tariff=charge.tariff.id if charge else "",
+        previous_hash=previous_hash,
+        hash="",
+    )
+    return msgspec.structs.replace(open_ended, hash=hash_of(open_ended))
+
+
+def hash_of(settlement: Settlement) -> str:
+    """Return the SHA-256, in hex, of the settlement as JSON: all fields but `hash`, by name, without blanks (RFC 8785)."""
+    fields = msgspec.structs.asdict(settlement)
+    del fields["hash"]
+    return hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).hexdigest()
