@@ -165,6 +165,17 @@ class TestSessions:
         assert session.charge is not None
         assert session.charge.billed_micros == 240
 
+    def test_that_hold_less_than_a_lease_get_no_more_credit_than_they_hold(self, tab: "type[Tab]") -> None:
+        played = tab(150)
+        # The lease ends before the credit: it is what is held that counts.
+        played.session = replace(played.session, lease_until_ms=played.at(100_000), deadline_ms=played.at(100_000))
+        away(played, 50_000, A_DAY_MS)
+        played.advance(A_DAY_MS)
+        assert played.session.paid_until_ms == played.at(A_DAY_MS + 100_000)
+        played.beat(A_DAY_MS + 110_000)
+        assert played.session.state is State.EXHAUSTED
+        assert played.session.billed_ms == 150_000
+
     def test_use_no_credit_up_meanwhile(self, tab: "type[Tab]") -> None:
         played = tab(150)
         away(played, 100_000, 700_000)

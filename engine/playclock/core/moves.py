@@ -247,7 +247,7 @@ def _make_good(session: Session, outage: Outage, timers: Timers) -> Session:
         session,
         lease_until_ms=lease_until_ms,
         launcher_until_ms=None if session.launcher_until_ms is None else max(session.launcher_until_ms, lease_until_ms),
-        paid_until_ms=_paid_after_outage(session, lost_ms, lease_until_ms),
+        paid_until_ms=_paid_after_outage(session, lost_ms, lease_until_ms, timers),
         exhausted_ms=None if session.exhausted_ms is None else session.exhausted_ms + lost_ms,
         unbilled_ms=session.unbilled_ms + lost_ms,
         outage_seen_ms=outage.end_ms,
@@ -255,12 +255,13 @@ def _make_good(session: Session, outage: Outage, timers: Timers) -> Session:
     return _with_deadline(shifted, timers)
 
 
-def _paid_after_outage(session: Session, lost_ms: int, lease_until_ms: int) -> int | None:
+def _paid_after_outage(session: Session, lost_ms: int, lease_until_ms: int, timers: Timers) -> int | None:
     """Return until when the credit lasts.
 
-    What paid for a whole lease pays for the new one too, however long that is: it will be billed as one lease.
+    What is held for a whole lease pays for the new one too, however long that is: it will be billed as one lease.
     """
-    if session.paid_until_ms is None:
+    if session.charge is None or session.paid_until_ms is None:
         return None
     paid_until_ms = session.paid_until_ms + lost_ms
-    return max(paid_until_ms, lease_until_ms) if session.paid_until_ms >= session.lease_until_ms else paid_until_ms
+    pays_for_lease = session.charge.paid_ms >= session.billed_ms + timers.session_ttl_ms
+    return max(paid_until_ms, lease_until_ms) if pays_for_lease else paid_until_ms
