@@ -22,14 +22,21 @@ NotPcCafe          NOT_PC_CAFE          PERMISSION_DENIED
 GameNotFound       GAME_NOT_FOUND       NOT_FOUND
 LaunchNotFound     LAUNCH_NOT_FOUND     NOT_FOUND
 SessionNotFound    SESSION_NOT_FOUND    NOT_FOUND
+AccountNotFound    ACCOUNT_NOT_FOUND    NOT_FOUND
+CafeNotFound       CAFE_NOT_FOUND       NOT_FOUND
+TransferNotFound   TRANSFER_NOT_FOUND   NOT_FOUND
 LaunchEnded        LAUNCH_ENDED         FAILED_PRECONDITION
 SessionEnded       SESSION_ENDED        FAILED_PRECONDITION
 SessionEnding      SESSION_ENDING       FAILED_PRECONDITION
 AlreadyEnded       ALREADY_ENDED        FAILED_PRECONDITION
+AlreadyReversed    ALREADY_REVERSED     FAILED_PRECONDITION
+InsufficientCredit INSUFFICIENT_CREDIT  FAILED_PRECONDITION
+NoArchive          NO_ARCHIVE           UNIMPLEMENTED
 RequestIdReused    REQUEST_ID_REUSED    ALREADY_EXISTS
 CursorExpired      CURSOR_EXPIRED       OUT_OF_RANGE
 TooMuchContention  TOO_MUCH_CONTENTION  ABORTED
 StoreAway          STORE_UNAVAILABLE    UNAVAILABLE
+ArchiveAway        ARCHIVE_UNAVAILABLE  UNAVAILABLE
 ShuttingDown       SHUTTING_DOWN        UNAVAILABLE
 """
 ROWS: Final = [tuple(line.split()) for line in TABLE.strip().splitlines()]
@@ -39,7 +46,7 @@ NO_ERRORS_OF_OURS: Final = {
     "ERROR_REASON_INTERNAL",  # a fault, which has no class: anything that is no EngineError
 }
 
-RETRY_MS: Final = {"TooMuchContention": 50, "StoreAway": 1_000, "ShuttingDown": 1_000}
+RETRY_MS: Final = {"TooMuchContention": 50, "StoreAway": 1_000, "ArchiveAway": 1_000, "ShuttingDown": 1_000}
 
 
 def descendants(kind: type[EngineError]) -> set[type[EngineError]]:

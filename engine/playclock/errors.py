@@ -10,13 +10,14 @@ its own codes. What a correct caller meets every day is no error but a value tha
     ├── PermissionDenied           ask somebody who may
     │   └── NotPcCafe
     ├── NotFound                   stop asking for it
-    │   ├── GameNotFound  LaunchNotFound  SessionNotFound
+    │   ├── GameNotFound  LaunchNotFound  SessionNotFound  AccountNotFound  CafeNotFound  TransferNotFound
     ├── WrongState                 stop: it is over
-    │   ├── LaunchEnded  SessionEnded  SessionEnding  AlreadyEnded
+    │   ├── LaunchEnded  SessionEnded  SessionEnding  AlreadyEnded  AlreadyReversed  InsufficientCredit
     ├── RequestIdReused            use a new request id
     ├── CursorExpired              list, then watch anew
+    ├── NoArchive                  ask a server that keeps one
     └── TryAgain                   the same call, later
-        ├── TooMuchContention  StoreAway  ShuttingDown
+        ├── TooMuchContention  StoreAway  ArchiveAway  ShuttingDown
 """
 
 from typing import ClassVar
@@ -105,6 +106,24 @@ class SessionNotFound(NotFound):
     reason = "SESSION_NOT_FOUND"
 
 
+class AccountNotFound(NotFound):
+    """There is no such account."""
+
+    reason = "ACCOUNT_NOT_FOUND"
+
+
+class CafeNotFound(NotFound):
+    """There is no such cafe."""
+
+    reason = "CAFE_NOT_FOUND"
+
+
+class TransferNotFound(NotFound):
+    """There is no such transfer on the account, or it is none that can be taken back."""
+
+    reason = "TRANSFER_NOT_FOUND"
+
+
 class WrongState(EngineError):
     """It is over, or nearly."""
 
@@ -131,6 +150,24 @@ class AlreadyEnded(WrongState):
     """The session had ended before. The metadata has the figures of its settlement."""
 
     reason = "ALREADY_ENDED"
+
+
+class AlreadyReversed(WrongState):
+    """The transfer has been taken back before."""
+
+    reason = "ALREADY_REVERSED"
+
+
+class InsufficientCredit(WrongState):
+    """The account has less than that, or holds it for sessions that run."""
+
+    reason = "INSUFFICIENT_CREDIT"
+
+
+class NoArchive(EngineError):
+    """This server keeps no archive."""
+
+    reason = "NO_ARCHIVE"
 
 
 class RequestIdReused(EngineError):
@@ -162,6 +199,12 @@ class StoreAway(TryAgain):
     """The store cannot be reached. Whether the call took effect is not known."""
 
     reason = "STORE_UNAVAILABLE"
+
+
+class ArchiveAway(TryAgain):
+    """The archive's database cannot be reached."""
+
+    reason = "ARCHIVE_UNAVAILABLE"
 
 
 class ShuttingDown(TryAgain):

@@ -248,10 +248,12 @@ class TestServer:
         assert sorted(service.name for service in answers[0].list_services_response.service) == [
             "grpc.health.v1.Health",
             "grpc.reflection.v1alpha.ServerReflection",
+            "playclock.v1.AccountService",
             "playclock.v1.AuthService",
             "playclock.v1.LaunchService",
             "playclock.v1.ProvisioningService",
             "playclock.v1.SessionService",
+            "playclock.v1.SettlementService",
         ]
 
     @pytest.mark.usefixtures("world")

@@ -84,6 +84,16 @@ def account_key(account_id: str) -> str:
     return f"{partition_of('account', account_id):02x}:account:{_digest('account', account_id)}"
 
 
+def transfer_key(partition: int, transfer_id: str) -> str:
+    """Return the key of the record of a top-up that can be taken back."""
+    return f"{partition:02x}:topup:{_digest('topup', transfer_id)}"
+
+
+def transfer_id_of(account_id: str, caller: str, request_id: str) -> str:
+    """Return the id of the transfer that a caller's request brings about."""
+    return f"topup/{account_id}/{_digest('transfer', caller, request_id)}"
+
+
 def nonce_key(launcher_id: str, nonce: str) -> str:
     """Return the key of the record that says that a launcher has used a nonce."""
     digest = _digest("nonce", launcher_id, nonce)

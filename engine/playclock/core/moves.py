@@ -123,6 +123,15 @@ def heartbeat(session: Session, *, free_micros: int, now_ms: int, timers: Timers
     return _numbered(session, _with_deadline(renewed, timers))
 
 
+def resume(session: Session, *, free_micros: int, now_ms: int, timers: Timers) -> Session:
+    """Leave the grace period, where the account can pay for an interval again; the same session where it cannot.
+
+    The session is exhausted and advanced to now. Its lease stays: that somebody paid does not prove that somebody plays.
+    """
+    assert session.charge is not None
+    return _numbered(session, _renew_in_grace(session, session.charge, free_micros, _not_before(session, now_ms), timers))
+
+
 def hear_launcher(session: Session, *, launch_id: str, launcher_until_ms: int, timers: Timers) -> Session:
     """Note that the launcher on the session's PC is alive."""
     return _with_deadline(replace(session, launch_id=launch_id, launcher_until_ms=launcher_until_ms), timers)

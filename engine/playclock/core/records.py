@@ -45,6 +45,8 @@ class Happening(IntEnum):
     OPENED = 1
     EXHAUSTED = 2
     ENDED = 3
+    RESUMED = 4
+    LOW_CREDIT = 5
 
 
 class SessionEvent(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
@@ -55,13 +57,23 @@ class SessionEvent(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1
     session: Session
 
 
-def events_of(before: Session, steps: list[Session]) -> list[SessionEvent]:
-    """Return what there is to tell of the steps that a session took, oldest first."""
+def events_of(before: Session, steps: list[Session], now_ms: int) -> list[SessionEvent]:
+    """Return what there is to tell of the steps that a session took until now, oldest first."""
     told = []
     for after in steps:
         if after.state is State.EXHAUSTED and before.state is State.ACTIVE:
             told.append(SessionEvent(Happening.EXHAUSTED, after.exhausted_ms or 0, after))
         elif after.state is State.ENDED and before.state is not State.ENDED:
             told.append(SessionEvent(Happening.ENDED, after.ended_ms or 0, after))
+        elif after.state is State.ACTIVE and before.state is State.EXHAUSTED:
+            told.append(SessionEvent(Happening.RESUMED, now_ms, after))
+        if is_low(after) and not is_low(before):
+            told.append(SessionEvent(Happening.LOW_CREDIT, now_ms, after))
         before = after
     return told
+
+
+def is_low(session: Session) -> bool:
+    """Whether a session's credit ends within its lease: what there was did not pay for all of it."""
+    paid_until_ms = session.paid_until_ms
+    return session.state is State.ACTIVE and paid_until_ms is not None and paid_until_ms < session.lease_until_ms

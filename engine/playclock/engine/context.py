@@ -12,7 +12,7 @@ from playclock.core.ids import account_key, make_uuid, server_key, session_key
 from playclock.core.ledger import charge_transfer
 from playclock.core.outage import Outage
 from playclock.core.outbox import OutboxEvent
-from playclock.core.records import Happening, ServerSessions, SessionEvent, events_of
+from playclock.core.records import Happening, ServerSessions, SessionEvent, events_of, is_low
 from playclock.core.session import Session
 from playclock.core.timers import Timers
 from playclock.engine.records import ACCOUNTS, SERVERS, SESSIONS, Records
@@ -57,7 +57,7 @@ class Context:
             # A transfer for each step, so that the ledger is the same however often somebody looked.
             await self._settle(work, earlier, later)
         after = steps[-1]
-        for event in events_of(before, steps):
+        for event in events_of(before, steps, work.now_ms):
             self.tell(work, event)
         retain_until_ms = None
         if after.ended_ms is not None and before.ended_ms is None:
@@ -72,6 +72,8 @@ class Context:
         await self._settle(work, None, session)
         work.write(session_key(session.id), session, due_ms=session.due_ms)
         self.tell(work, SessionEvent(Happening.OPENED, session.started_ms, session))
+        if is_low(session):
+            self.tell(work, SessionEvent(Happening.LOW_CREDIT, session.started_ms, session))
         if session.server_id:
             key = server_key(work.partition, session.game_id, session.server_id)
             listed = await work.read(SERVERS, key) or ServerSessions(())

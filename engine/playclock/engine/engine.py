@@ -9,11 +9,13 @@ from typing import Final, Self
 
 from playclock.clock import Clock, ManualClock, SystemClock
 from playclock.core.timers import Timers
+from playclock.engine.accounts import Accounts
 from playclock.engine.callers import Callers
 from playclock.engine.context import Context
 from playclock.engine.estate import EstateKeeper
 from playclock.engine.feed import Feed
 from playclock.engine.heartbeats import Heartbeats
+from playclock.engine.history import History, NoHistory
 from playclock.engine.launches import Launches
 from playclock.engine.listing import Listing
 from playclock.engine.pulse import BEAT_MS, PulseKeeper
@@ -49,6 +51,7 @@ class Engine:
         timers: Timers | None = None,
         operator_tokens: Sequence[str] = (),
         background: bool | None = None,
+        history: History | None = None,
     ) -> None:
         """Put an engine together; `background` False leaves out sweeps, pulse and estate polling."""
         self.clock = clock or SystemClock()
@@ -59,6 +62,9 @@ class Engine:
         self.context = context
         self.feed = Feed(context)
         context.turns.on_events = self.feed.wake
+        self.accounts = Accounts(context)
+        self.history: History = history or NoHistory()
+        """What is archived: settlements and entries."""
         self.callers = Callers(context, operator_tokens=operator_tokens)
         self.estate = EstateKeeper(context)
         self.launches = Launches(context)

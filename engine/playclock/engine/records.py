@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+from playclock.core.accounts import TopUp
 from playclock.core.charge import Account
 from playclock.core.codec import Codec
 from playclock.core.ids import kind_of
@@ -31,6 +32,7 @@ CLAIMS: Final = Codec(Claim)
 NONCES: Final = Codec(Nonce)
 SERVERS: Final = Codec(ServerSessions)
 PULSES: Final = Codec(Pulse)
+TOP_UPS: Final = Codec(TopUp)
 
 _CODECS: Final[Mapping[str, Codec[Any]]] = {
     "session": SESSIONS,
@@ -43,6 +45,7 @@ _CODECS: Final[Mapping[str, Codec[Any]]] = {
     "nonce": NONCES,
     "server": SERVERS,
     "pulse": PULSES,
+    "topup": TOP_UPS,
 }
 
 T = TypeVar("T")

@@ -22,6 +22,11 @@ Metadata = Sequence[tuple[str, str | bytes]]
 _GAME, _LAUNCHER, _OPERATOR = Role.GAME, Role.LAUNCHER, Role.OPERATOR
 
 ACCESS: Final[dict[str, tuple[Role, ...]]] = {
+    "/playclock.v1.AccountService/GetAccount": (_OPERATOR,),
+    "/playclock.v1.AccountService/InquirePrice": (_OPERATOR,),
+    "/playclock.v1.AccountService/ListEntries": (_OPERATOR,),
+    "/playclock.v1.AccountService/ReverseTopUp": (_OPERATOR,),
+    "/playclock.v1.AccountService/TopUpAccount": (_OPERATOR,),
     "/playclock.v1.AuthService/VerifyCaller": (_GAME, _LAUNCHER, _OPERATOR),
     "/playclock.v1.LaunchService/StartLaunch": (_LAUNCHER, _OPERATOR),
     "/playclock.v1.LaunchService/HeartbeatLaunch": (_LAUNCHER, _OPERATOR),
@@ -38,6 +43,9 @@ ACCESS: Final[dict[str, tuple[Role, ...]]] = {
     "/playclock.v1.SessionService/ListSessions": (_GAME, _OPERATOR),
     "/playclock.v1.SessionService/TerminateSession": (_OPERATOR,),
     "/playclock.v1.SessionService/WatchSessions": (_GAME, _OPERATOR),
+    "/playclock.v1.SettlementService/ExportSettlements": (_GAME, _OPERATOR),
+    "/playclock.v1.SettlementService/ListSettlements": (_GAME, _OPERATOR),
+    "/playclock.v1.SettlementService/SummarizeSettlements": (_GAME, _OPERATOR),
 }
 """Who may call what. A method without a row cannot be called."""
 

@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2
 
 from playclock.engine import Caller, Engine, Role
 from playclock.errors import EngineError, TryAgain
+from playclock.rpc.account import AccountServicer
 from playclock.rpc.auth import AuthServicer
 from playclock.rpc.authenticate import REQUEST_ID, Metadata, authenticate
 from playclock.rpc.call import Call
@@ -24,8 +25,16 @@ from playclock.rpc.health import HealthServicer
 from playclock.rpc.launch import LaunchServicer
 from playclock.rpc.provisioning import ProvisioningServicer
 from playclock.rpc.session import SessionServicer
+from playclock.rpc.settlement import SettlementServicer
 from playclock.rpc.status import Failure, failure_of, internal_failure
-from playclock.v1 import auth_service_pb2, launch_service_pb2, provisioning_service_pb2, session_service_pb2
+from playclock.v1 import (
+    account_service_pb2,
+    auth_service_pb2,
+    launch_service_pb2,
+    provisioning_service_pb2,
+    session_service_pb2,
+    settlement_service_pb2,
+)
 
 _log = logging.getLogger("playclock.rpc")
 
@@ -74,10 +83,12 @@ class Dispatcher:
         self.engine = engine
         self.methods: dict[str, Method] = {}
         served = (
+            (account_service_pb2, "AccountService", AccountServicer(engine)),
             (auth_service_pb2, "AuthService", AuthServicer()),
             (launch_service_pb2, "LaunchService", LaunchServicer(engine)),
             (provisioning_service_pb2, "ProvisioningService", ProvisioningServicer(engine)),
             (session_service_pb2, "SessionService", SessionServicer(engine)),
+            (settlement_service_pb2, "SettlementService", SettlementServicer(engine)),
         )
         self.services = [f"playclock.v1.{name}" for _, name, _ in served]
         self.health = HealthServicer(engine, self.services)

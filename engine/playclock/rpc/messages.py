@@ -31,6 +31,8 @@ KINDS: Final = {
     Happening.OPENED: pb.SessionEvent.KIND_OPENED,
     Happening.EXHAUSTED: pb.SessionEvent.KIND_EXHAUSTED,
     Happening.ENDED: pb.SessionEvent.KIND_ENDED,
+    Happening.RESUMED: pb.SessionEvent.KIND_RESUMED,
+    Happening.LOW_CREDIT: pb.SessionEvent.KIND_LOW_CREDIT,
 }
 
 

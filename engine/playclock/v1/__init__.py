@@ -5,6 +5,8 @@
 Types come from the stubs beside the modules.
 """
 
+from playclock.v1.account_service_pb2 import *  # noqa: F403
+from playclock.v1.account_service_pb2_grpc import *  # noqa: F403
 from playclock.v1.auth_service_pb2 import *  # noqa: F403
 from playclock.v1.auth_service_pb2_grpc import *  # noqa: F403
 from playclock.v1.error_reason_pb2 import *  # noqa: F403
@@ -15,3 +17,5 @@ from playclock.v1.provisioning_service_pb2_grpc import *  # noqa: F403
 from playclock.v1.session_pb2 import *  # noqa: F403
 from playclock.v1.session_service_pb2 import *  # noqa: F403
 from playclock.v1.session_service_pb2_grpc import *  # noqa: F403
+from playclock.v1.settlement_service_pb2 import *  # noqa: F403
+from playclock.v1.settlement_service_pb2_grpc import *  # noqa: F403

@@ -125,6 +125,41 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "SHUTTING_DOWN", "domain": "playclock"}
     """
+    ERROR_REASON_ACCOUNT_NOT_FOUND: _ErrorReason.ValueType  # 21
+    """There is no such account.
+
+        {"reason": "ACCOUNT_NOT_FOUND", "domain": "playclock", "metadata": {"account_id": "cafe-1"}}
+    """
+    ERROR_REASON_CAFE_NOT_FOUND: _ErrorReason.ValueType  # 22
+    """There is no such cafe.
+
+        {"reason": "CAFE_NOT_FOUND", "domain": "playclock", "metadata": {"cafe_id": "cafe-1"}}
+    """
+    ERROR_REASON_TRANSFER_NOT_FOUND: _ErrorReason.ValueType  # 23
+    """There is no such transfer on the account, or it is none that can be taken back.
+
+        {"reason": "TRANSFER_NOT_FOUND", "domain": "playclock"}
+    """
+    ERROR_REASON_ALREADY_REVERSED: _ErrorReason.ValueType  # 24
+    """The transfer has been taken back before.
+
+        {"reason": "ALREADY_REVERSED", "domain": "playclock"}
+    """
+    ERROR_REASON_INSUFFICIENT_CREDIT: _ErrorReason.ValueType  # 25
+    """The account has less than that, or holds it for sessions that run.
+
+        {"reason": "INSUFFICIENT_CREDIT", "domain": "playclock", "metadata": {"free_micros": "1500000"}}
+    """
+    ERROR_REASON_NO_ARCHIVE: _ErrorReason.ValueType  # 26
+    """This server keeps no archive, so it has no settlements and no entries to show.
+
+        {"reason": "NO_ARCHIVE", "domain": "playclock"}
+    """
+    ERROR_REASON_ARCHIVE_UNAVAILABLE: _ErrorReason.ValueType  # 27
+    """The archive's database cannot be reached.
+
+        {"reason": "ARCHIVE_UNAVAILABLE", "domain": "playclock"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason names what went wrong. It travels as the reason of a google.rpc.ErrorInfo whose domain is "playclock", without
@@ -234,5 +269,40 @@ ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 20
 """The server is stopping and ends its streams. Go on with the last cursor; another server, or this one again, answers.
 
     {"reason": "SHUTTING_DOWN", "domain": "playclock"}
+"""
+ERROR_REASON_ACCOUNT_NOT_FOUND: ErrorReason.ValueType  # 21
+"""There is no such account.
+
+    {"reason": "ACCOUNT_NOT_FOUND", "domain": "playclock", "metadata": {"account_id": "cafe-1"}}
+"""
+ERROR_REASON_CAFE_NOT_FOUND: ErrorReason.ValueType  # 22
+"""There is no such cafe.
+
+    {"reason": "CAFE_NOT_FOUND", "domain": "playclock", "metadata": {"cafe_id": "cafe-1"}}
+"""
+ERROR_REASON_TRANSFER_NOT_FOUND: ErrorReason.ValueType  # 23
+"""There is no such transfer on the account, or it is none that can be taken back.
+
+    {"reason": "TRANSFER_NOT_FOUND", "domain": "playclock"}
+"""
+ERROR_REASON_ALREADY_REVERSED: ErrorReason.ValueType  # 24
+"""The transfer has been taken back before.
+
+    {"reason": "ALREADY_REVERSED", "domain": "playclock"}
+"""
+ERROR_REASON_INSUFFICIENT_CREDIT: ErrorReason.ValueType  # 25
+"""The account has less than that, or holds it for sessions that run.
+
+    {"reason": "INSUFFICIENT_CREDIT", "domain": "playclock", "metadata": {"free_micros": "1500000"}}
+"""
+ERROR_REASON_NO_ARCHIVE: ErrorReason.ValueType  # 26
+"""This server keeps no archive, so it has no settlements and no entries to show.
+
+    {"reason": "NO_ARCHIVE", "domain": "playclock"}
+"""
+ERROR_REASON_ARCHIVE_UNAVAILABLE: ErrorReason.ValueType  # 27
+"""The archive's database cannot be reached.
+
+    {"reason": "ARCHIVE_UNAVAILABLE", "domain": "playclock"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -278,6 +278,12 @@ class Tariff(_message.Message):
     UNIT_SEC_FIELD_NUMBER: _builtins.int
     PRICE_MICROS_FIELD_NUMBER: _builtins.int
     ROUNDING_FIELD_NUMBER: _builtins.int
+    MINIMUM_MICROS_FIELD_NUMBER: _builtins.int
+    FREE_SEC_FIELD_NUMBER: _builtins.int
+    CAP_MICROS_FIELD_NUMBER: _builtins.int
+    RESERVE_SEC_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the tariff."""
     currency: _builtins.str
@@ -288,6 +294,20 @@ class Tariff(_message.Message):
     """Price of one unit in millionths of the currency."""
     rounding: Global___Tariff.Rounding.ValueType
     """What a unit that has begun costs."""
+    minimum_micros: _builtins.int
+    """The least that a session costs, once it costs anything; 0 for none."""
+    free_sec: _builtins.int
+    """Seconds from the start that cost nothing."""
+    cap_micros: _builtins.int
+    """The most that a session costs; 0 for no limit."""
+    reserve_sec: _builtins.int
+    """Seconds that are paid for ahead, where a lease is not enough; 0 for a lease."""
+    time_zone: _builtins.str
+    """Time zone of the windows, as the IANA database names it; UTC where empty."""
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceWindow]:
+        """Other prices at other times of day. Outside all windows price_micros holds; of two that overlap the first counts."""
+
     def __init__(
         self,
         *,
@@ -296,14 +316,56 @@ class Tariff(_message.Message):
         unit_sec: _builtins.int = ...,
         price_micros: _builtins.int = ...,
         rounding: Global___Tariff.Rounding.ValueType = ...,
+        minimum_micros: _builtins.int = ...,
+        free_sec: _builtins.int = ...,
+        cap_micros: _builtins.int = ...,
+        reserve_sec: _builtins.int = ...,
+        time_zone: _builtins.str = ...,
+        windows: _abc.Iterable[Global___PriceWindow] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "id", b"id", "price_micros", b"price_micros", "rounding", b"rounding", "unit_sec", b"unit_sec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cap_micros", b"cap_micros", "currency", b"currency", "free_sec", b"free_sec", "id", b"id", "minimum_micros", b"minimum_micros", "price_micros", b"price_micros", "reserve_sec", b"reserve_sec", "rounding", b"rounding", "time_zone", b"time_zone", "unit_sec", b"unit_sec", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Tariff: _TypeAlias = Tariff  # noqa: Y015
+
+@_typing.final
+class PriceWindow(_message.Message):
+    """PriceWindow is another price during a part of the day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_TIME_FIELD_NUMBER: _builtins.int
+    UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    PRICE_MICROS_FIELD_NUMBER: _builtins.int
+    WEEKDAYS_FIELD_NUMBER: _builtins.int
+    from_time: _builtins.str
+    """Local time from which it holds, HH:MM."""
+    until_time: _builtins.str
+    """Local time until which it holds, HH:MM, 24:00 for the end of the day. Before from_time it means the next day."""
+    price_micros: _builtins.int
+    """Price of one unit in millionths of the currency."""
+    @_builtins.property
+    def weekdays(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Weekdays on which it begins, 1 for Monday to 7 for Sunday; all where none is named."""
+
+    def __init__(
+        self,
+        *,
+        from_time: _builtins.str = ...,
+        until_time: _builtins.str = ...,
+        price_micros: _builtins.int = ...,
+        weekdays: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "price_micros", b"price_micros", "until_time", b"until_time", "weekdays", b"weekdays"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PriceWindow: _TypeAlias = PriceWindow  # noqa: Y015
 
 @_typing.final
 class ProvisionedAccount(_message.Message):

@@ -227,6 +227,10 @@ class SessionEvent(_message.Message):
         """The credit is used up; the grace period began."""
         KIND_ENDED: SessionEvent._Kind.ValueType  # 3
         """The session ended."""
+        KIND_RESUMED: SessionEvent._Kind.ValueType  # 4
+        """The account paid again while the grace period ran: the session is active once more."""
+        KIND_LOW_CREDIT: SessionEvent._Kind.ValueType  # 5
+        """The account could not hold a whole lease: the credit ends at paid_until_time unless somebody tops up."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """Kind says what happened."""
@@ -239,6 +243,10 @@ class SessionEvent(_message.Message):
     """The credit is used up; the grace period began."""
     KIND_ENDED: SessionEvent.Kind.ValueType  # 3
     """The session ended."""
+    KIND_RESUMED: SessionEvent.Kind.ValueType  # 4
+    """The account paid again while the grace period ran: the session is active once more."""
+    KIND_LOW_CREDIT: SessionEvent.Kind.ValueType  # 5
+    """The account could not hold a whole lease: the credit ends at paid_until_time unless somebody tops up."""
 
     KIND_FIELD_NUMBER: _builtins.int
     EVENT_TIME_FIELD_NUMBER: _builtins.int
