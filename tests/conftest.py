@@ -224,9 +224,9 @@ class FaultInjectingStore:
         await self._let_others()
         return await self.store.heads()
 
-    async def collect(self, before_ms: int, limit: int) -> int:
+    async def collect(self, before_ms: int, limit: int, *, keep_after: Mapping[int, int] | None = None) -> int:
         await self._let_others()
-        return await self.store.collect(before_ms, limit)
+        return await self.store.collect(before_ms, limit, keep_after=keep_after)
 
     async def ping(self) -> None:
         await self._let_others()

@@ -358,6 +358,23 @@ class TestCollect:
         assert await store.collect(50, 100) == 2
         assert await events_of(store, {0xAB: 0}) == []
 
+    async def test_events_that_somebody_has_yet_to_read_stay_whatever_their_time(self, store: Store) -> None:
+        await write(store, put("ab1", 0, retain_until_ms=5), events=[event(b"%d" % n, 5) for n in range(4)])
+        await write(store, partition=0xCD, events=[event(b"a", 5)])
+        assert await store.collect(10, 100, keep_after={}) == 1
+        assert await store.get(["ab1"]) == [None]
+        assert len(await events_of(store, {0xAB: 0, 0xCD: 0})) == 5
+        assert await store.collect(10, 100, keep_after={0xAB: 3}) == 3
+        assert await store.collect(10, 100, keep_after={0xAB: 3, 0xEF: 9}) == 0
+        assert await events_of(store, {0xAB: 0, 0xCD: 0}) == [(0xAB, 4, b"3"), (0xCD, 1, b"a")]
+        assert await store.collect(10, 100) == 2
+
+    async def test_events_that_have_been_read_stay_as_long_as_they_are_retained(self, store: Store) -> None:
+        await write(store, events=[event(b"1", 5), event(b"2", 50), event(b"3", 5)])
+        assert await store.collect(10, 100, keep_after={0xAB: 3}) == 1
+        assert await store.collect(50, 1, keep_after={0xAB: 100}) == 1
+        assert await events_of(store, {0xAB: 0}) == [(0xAB, 3, b"3")]
+
 
 # What is in memory belongs to one object and goes with it; what lies elsewhere can be reached through a second handle.
 SHARED_KINDS = ["sqlite"]

@@ -126,9 +126,10 @@ class Store(Protocol):
     async def heads(self) -> dict[int, int]:
         """Return the last sequence of each partition that ever had an event."""
 
-    async def collect(self, before_ms: int, limit: int) -> int:
+    async def collect(self, before_ms: int, limit: int, *, keep_after: Mapping[int, int] | None = None) -> int:
         """Drop records and events whose `retain_until_ms` is at or before `before_ms`, at most `limit`, and count them.
 
+        With `keep_after`, a partition's events beyond the sequence named for it (none: 0) stay, whatever their time.
         Affects space only: nobody asks for what may be dropped. A store that does this by itself returns 0.
         """
 

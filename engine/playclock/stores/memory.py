@@ -76,13 +76,14 @@ class MemoryStore:
         self._check_open()
         return {partition: shelf.head for partition, shelf in enumerate(self._shelves) if shelf.head}
 
-    async def collect(self, before_ms: int, limit: int) -> int:
+    async def collect(self, before_ms: int, limit: int, *, keep_after: Mapping[int, int] | None = None) -> int:
         """Drop what nobody asks for any more."""
         self._check_open()
         dropped = 0
-        for shelf in self._shelves:
+        for partition, shelf in enumerate(self._shelves):
             dropped += shelf.drop_records(before_ms, limit - dropped)
-            dropped += shelf.drop_events(before_ms, limit - dropped)
+            until = shelf.head if keep_after is None else keep_after.get(partition, 0)
+            dropped += shelf.drop_events(before_ms, min(limit - dropped, until - shelf.first_sequence + 1))
         return dropped
 
     async def ping(self) -> None:
@@ -206,6 +207,10 @@ class _Shelf:
             if slot.due_ms is not None:
                 self.due.remove(slot.due_ms, key)
         return len(dropped)
+
+    @property
+    def first_sequence(self) -> int:
+        return self._first_sequence
 
     @property
     def head(self) -> int:

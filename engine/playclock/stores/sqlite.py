@@ -100,10 +100,10 @@ class SqliteStore:
         """Return the last sequence of each partition that ever had an event."""
         return dict(self._read("SELECT partition, sequence FROM heads"))
 
-    async def collect(self, before_ms: int, limit: int) -> int:
+    async def collect(self, before_ms: int, limit: int, *, keep_after: Mapping[int, int] | None = None) -> int:
         """Drop what nobody asks for any more."""
         self._check_open()
-        return await self._writer.call(lambda connection: collect(connection, before_ms, limit))
+        return await self._writer.call(lambda connection: collect(connection, before_ms, limit, keep_after))
 
     async def ping(self) -> None:
         """Return if a write could be made: the writer answers, and the file's lock is to be had."""
