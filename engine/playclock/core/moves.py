@@ -180,7 +180,7 @@ def _not_before(session: Session, at_ms: int) -> int:
     Clocks differ between processes, and nothing happens to a session while we are away: what falls into an outage, such as
     the end of the longest duration, happens when it is over.
     """
-    return max(at_ms, session.last_heartbeat_ms, session.outage_seen_ms, session.exhausted_ms or 0)
+    return max(at_ms, session.last_heartbeat_ms, session.outage_seen_ms, session.exhausted_ms or 0, session.resumed_ms)
 
 
 def _numbered(before: Session, after: Session) -> Session:
@@ -230,6 +230,7 @@ def _leave_grace(session: Session, at_ms: int, timers: Timers) -> Session:
         exhausted_ms=None,
         grace_used_ms=session.grace_used_ms + grace_ms,
         unbilled_ms=session.unbilled_ms + grace_ms,
+        resumed_ms=at_ms,
     )
     return _with_deadline(replace(active, paid_until_ms=_paid_until_ms(active, session.charge)), timers)
 

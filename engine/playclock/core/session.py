@@ -135,6 +135,8 @@ class Session(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=Tr
     ended_ms: int | None = None
     end_reason: EndReason | None = None
     client_play_duration_sec: int | None = None
+    resumed_ms: int = 0
+    """When the session last left a grace period: all until then is billed, or was grace."""
 
 
 def is_live(session: Session) -> bool:
@@ -147,7 +149,7 @@ def played_until_ms(session: Session, now_ms: int) -> int:
     if session.ended_ms is None:
         return max(now_ms, session.started_ms)
     if session.end_reason in UNPROVEN:
-        return max(session.last_heartbeat_ms, session.exhausted_ms or 0)
+        return max(session.last_heartbeat_ms, session.exhausted_ms or 0, session.resumed_ms)
     return session.ended_ms
 
 
