@@ -27,6 +27,8 @@ from playclock.core.ids import (
     seat_key,
     server_key,
     session_key,
+    transfer_id_of,
+    transfer_key,
 )
 
 REPEATABLE = settings(deadline=None, derandomize=True)
@@ -165,6 +167,7 @@ class TestKeys:
             (server_key(255, "game", "server"), "ff", "server"),
             (account_key("cafe-1"), f"{partition_of('account', 'cafe-1'):02x}", "account"),
             (answer_key(16, "caller", "request"), "10", "answer"),
+            (transfer_key(16, "topup/cafe-1/x"), "10", "topup"),
         ],
     )
     def test_every_key_begins_with_its_partition_and_names_its_kind(self, key: str, partition: str, kind: str) -> None:
@@ -197,6 +200,7 @@ class TestKeys:
             nonce_key(one, other),
             claim_key(one, other),
             answer_key(partition, one, other),
+            transfer_key(partition, one),
         ]
         assert len(set(keys)) == len(keys)
         assert len({kind_of(key) for key in keys}) == len(keys)
@@ -213,11 +217,17 @@ class TestKeys:
             lambda one, other: answer_key(0, one, other),
             nonce_key,
             claim_key,
+            lambda one, other: transfer_id_of("cafe-1", one, other),
         ],
-        ids=["seat", "server", "answer", "nonce", "claim"],
+        ids=["seat", "server", "answer", "nonce", "claim", "transfer"],
     )
     def test_no_two_pairs_of_parts_share_a_key(self, key: Callable[[str, str], str], pairs: list[tuple[str, str]]) -> None:
         assert key(*pairs[0]) != key(*pairs[1])
+
+    def test_a_transfer_is_named_after_its_account_and_the_request_that_caused_it(self) -> None:
+        assert re.fullmatch(f"topup/cafe-1/{DIGEST}", transfer_id_of("cafe-1", "operator", "request"))
+        assert transfer_id_of("cafe-1", "operator", "request") == transfer_id_of("cafe-1", "operator", "request")
+        assert transfer_id_of("cafe-1", "operator", "request") != transfer_id_of("cafe-2", "operator", "request")
 
     def test_where_a_part_ends_counts(self) -> None:
         assert seat_key(0, "ab", "c") != seat_key(0, "a", "bc")
