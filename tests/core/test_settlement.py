@@ -1,6 +1,7 @@
 """Settlements: what an ended session comes to, and a chain in which nothing can be changed, left out or slipped in."""
 
 import hashlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import asdict, fields, replace
 from playclock.core.session import Event
-from playclock.core.settlement import FIRST_HASH, Settlement, hash_of, settlement_of
+from playclock.core.settlement import FIRST_HASH, Settlement, chain_problems, hash_of, settlement_of
 
 if TYPE_CHECKING:
     from tests.core.conftest import Tab
@@ -139,3 +140,46 @@ def test_in_a_chain_nothing_is_changed_left_out_or_put_elsewhere(
     assert not is_whole([*chain[:index], cheaper, *chain[index + 1 :]])
     forged = replace(cheaper, hash=hash_of(cheaper))
     assert not is_whole([*chain[:index], forged, *chain[index + 1 :]])
+
+
+class TestChain:
+    """What an auditor sees of settlements that somebody has tampered with."""
+
+    @pytest.fixture
+    def chain(self, tab: "type[Tab]") -> list[Settlement]:
+        settlements: list[Settlement] = []
+        previous_hash = FIRST_HASH
+        for number in range(4):
+            ended = tab(10_000).apply(Event.END, 1_000 * (number + 1))
+            settlements.append(settlement_of(ended, previous_hash))
+            previous_hash = settlements[-1].hash
+        return settlements
+
+    def test_holds_as_it_was_made_and_from_its_middle(self, chain: list[Settlement]) -> None:
+        assert chain_problems(chain) == []
+        assert chain_problems(chain[2:]) == []
+        assert chain_problems([]) == []
+
+    def test_notices_a_change(self, chain: list[Settlement]) -> None:
+        chain[1] = replace(chain[1], amount_micros=0)
+        (problem,) = chain_problems(chain)
+        assert "has been changed" in problem
+        assert chain[1].game_session_id in problem
+
+    def test_notices_a_change_that_was_hashed_anew(self, chain: list[Settlement]) -> None:
+        changed = replace(chain[1], amount_micros=0)
+        chain[1] = replace(changed, hash=hash_of(changed))
+        (problem,) = chain_problems(chain)
+        assert "does not follow" in problem
+
+    @pytest.mark.parametrize("forge", [lambda chain: chain.pop(1), lambda chain: chain.insert(1, chain[2]), list.reverse])
+    def test_notices_what_was_left_out_slipped_in_or_reordered(
+        self, chain: list[Settlement], forge: Callable[[list[Settlement]], object]
+    ) -> None:
+        forge(chain)
+        assert any("does not follow" in problem for problem in chain_problems(chain))
+
+    def test_keeps_games_apart(self, chain: list[Settlement]) -> None:
+        other = replace(chain[0], game_id="another", previous_hash=FIRST_HASH)
+        other = replace(other, hash=hash_of(other))
+        assert chain_problems([chain[0], other, *chain[1:]]) == []

@@ -5,6 +5,7 @@ a studio can check offline that none was changed, left out or slipped in.
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -76,3 +77,22 @@ def hash_of(settlement: Settlement) -> str:
     fields = msgspec.structs.asdict(settlement)
     del fields["hash"]
     return hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).hexdigest()
+
+
+def chain_problems(settlements: Iterable[Settlement]) -> list[str]:
+    """Return what is wrong with chains of settlements, a sentence each; an empty list where all is well.
+
+    Each game's settlements come in the order of its chain; those of other games may lie between. A chain that is looked at from
+    its middle begins with whatever the first of them follows.
+    """
+    problems: list[str] = []
+    last: dict[str, str] = {}
+    for settlement in settlements:
+        name = f"settlement {settlement.game_session_id} of game {settlement.game_id}"
+        if hash_of(settlement) != settlement.hash:
+            problems.append(f"{name} has been changed: its hash does not fit its contents")
+        previous_hash = last.get(settlement.game_id, settlement.previous_hash)
+        if settlement.previous_hash != previous_hash:
+            problems.append(f"{name} does not follow the one before it: something was left out, slipped in or reordered")
+        last[settlement.game_id] = settlement.hash
+    return problems

@@ -1,6 +1,7 @@
 """What the parts of the engine share."""
 
 import secrets
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 from playclock.clock import Clock
@@ -31,6 +32,8 @@ class Context:
         self.turns = Turns(records)
         self.estate = Estate()
         self.outages: tuple[Outage, ...] = ()
+        self.archived: Callable[[], Mapping[int, int]] | None = None
+        """Tells how far each partition's events have been archived; None where no archive waits for them."""
 
     def new_uuid(self, partition: int) -> str:
         """Make a UUIDv4 in the partition, from the operating system's randomness."""

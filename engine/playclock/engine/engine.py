@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -52,14 +52,19 @@ class Engine:
         operator_tokens: Sequence[str] = (),
         background: bool | None = None,
         history: History | None = None,
+        archived: Callable[[], Mapping[int, int]] | None = None,
     ) -> None:
-        """Put an engine together; `background` False leaves out sweeps, pulse and estate polling."""
+        """Put an engine together; `background` False leaves out sweeps, pulse and estate polling.
+
+        `history` answers what is asked of the archive; `archived` tells how far it has read, so that nothing is dropped before.
+        """
         self.clock = clock or SystemClock()
         self.timers = timers or Timers()
         self.store = store or MemoryStore()
         records = Records(self.store)
         context = Context(clock=self.clock, timers=self.timers, records=records)
         self.context = context
+        context.archived = archived
         self.feed = Feed(context)
         context.turns.on_events = self.feed.wake
         self.accounts = Accounts(context)

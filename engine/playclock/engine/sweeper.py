@@ -43,7 +43,8 @@ class Sweeper:
                         break
                     await self._sweep(partition, now_ms, [entry.key for entry in due])
                     swept += len(due)
-            await context.records.store.collect(now_ms, limit)
+            keep_after = None if context.archived is None else context.archived()
+            await context.records.store.collect(now_ms, limit, keep_after=keep_after)
         except StoreUnavailable as error:
             raise StoreAway("the store cannot be reached") from error
         return swept
