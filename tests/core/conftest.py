@@ -6,9 +6,10 @@ import pytest
 from msgspec.structs import replace
 from playclock.core import moves
 from playclock.core import session as core
-from playclock.core.charge import Account, Charge, Rounding, Tariff, settle
+from playclock.core.charge import Account, Charge, settle
 from playclock.core.outage import Outage
 from playclock.core.session import Event, Session
+from playclock.core.tariff import Rounding, Tariff
 from playclock.core.timers import Timers
 
 DOCUMENTED = Timers()

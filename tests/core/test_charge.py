@@ -5,19 +5,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from msgspec.structs import replace
-from playclock.core.charge import (
-    FOREVER_MS,
-    Account,
-    Charge,
-    Rounding,
-    Tariff,
-    affordable_ms,
-    bill,
-    cost_micros,
-    release,
-    reserve,
-    settle,
-)
+from playclock.core.charge import Account, Charge, bill, release, reserve, settle
+from playclock.core.tariff import FOREVER_MS, Rounding, Tariff, affordable_ms, cost_micros
 
 REPEATABLE = settings(deadline=None, derandomize=True)
 

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import fields, replace
 from playclock.core import estate, records
-from playclock.core.charge import Account, Charge, Rounding, Tariff
+from playclock.core.charge import Account, Charge
 from playclock.core.codec import FORMAT, Codec, UnknownFormat, encode
 from playclock.core.launch import Launch, Seat
 from playclock.core.ott import Ott, Refusal
 from playclock.core.outage import Outage
 from playclock.core.session import EndReason, Session, State
+from playclock.core.tariff import Rounding, Tariff
 
 REPEATABLE = settings(deadline=None, derandomize=True, max_examples=30)
 

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from playclock.core import estate as core
-from playclock.core.charge import Rounding, Tariff
 from playclock.core.estate import (
     AccountPlan,
     Agent,
@@ -25,6 +24,7 @@ from playclock.core.estate import (
     resource_key,
 )
 from playclock.core.ids import kind_of, partition_of
+from playclock.core.tariff import Rounding, Tariff
 
 REPEATABLE = settings(deadline=None, derandomize=True)
 

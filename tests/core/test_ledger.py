@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from playclock.core.charge import Account, Charge, Rounding, Tariff, settle
+from playclock.core.charge import Account, Charge, settle
 from playclock.core.ledger import Leg, Transfer, TransferKind, charge_transfer, credit_transfer
 from playclock.core.session import Event, Session
+from playclock.core.tariff import Rounding, Tariff
 
 if TYPE_CHECKING:
     from tests.core.conftest import Tab

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from playclock.core import moves
 from playclock.core import session as core
-from playclock.core.charge import FOREVER_MS, Charge, Rounding, Tariff, affordable_ms
+from playclock.core.charge import Charge
 from playclock.core.outage import Outage
 from playclock.core.session import NEVER_MS, EndReason, Event, Session, State
+from playclock.core.tariff import FOREVER_MS, Rounding, Tariff, affordable_ms
 from playclock.core.timers import Timers
 
 if TYPE_CHECKING:

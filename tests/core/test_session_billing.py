@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from playclock.core import moves
 from playclock.core import session as core
-from playclock.core.charge import Charge, Rounding, Tariff, cost_micros
+from playclock.core.charge import Charge
 from playclock.core.session import EndReason, Event, State
+from playclock.core.tariff import Rounding, Tariff, cost_micros
 from playclock.core.timers import Timers
 
 if TYPE_CHECKING:

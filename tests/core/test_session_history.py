@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from playclock.core import moves
 from playclock.core import session as core
-from playclock.core.charge import Account, Charge, Rounding, Tariff, cost_micros, settle
+from playclock.core.charge import Account, Charge, settle
 from playclock.core.outage import Outage
 from playclock.core.session import Event, Session, State
+from playclock.core.tariff import Rounding, Tariff, cost_micros
 from playclock.core.timers import Timers
 
 START_MS: Final = 1_767_225_600_000

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import pytest
 from playclock.clock import ManualClock
 from playclock.core.answers import Opened, Refused
-from playclock.core.charge import Account, Rounding, Tariff
+from playclock.core.charge import Account
 from playclock.core.estate import AccountPlan, Cafe, Game, Launcher, MatchClient, Resource, hash_key
 from playclock.core.ott import Refusal
+from playclock.core.tariff import Rounding, Tariff
 from playclock.engine import Caller, Role
 from playclock.errors import BadRequest, InvalidApiKey, NotPcCafe, TooMuchContention
 from playclock.stores.base import Store

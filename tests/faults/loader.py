@@ -12,8 +12,8 @@ import signal
 import sys
 
 from playclock.clock import SystemClock
-from playclock.core.charge import Rounding, Tariff
 from playclock.core.estate import AccountPlan, Cafe, Game, hash_key
+from playclock.core.tariff import Rounding, Tariff
 from playclock.engine import OPERATOR, Engine
 from playclock.errors import EngineError
 from playclock.stores.sqlite import SqliteStore

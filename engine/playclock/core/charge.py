@@ -1,32 +1,12 @@
-"""What play time costs, and what an account holds back for it. Integers only: milliseconds and millionths of a currency.
+"""What an account holds back for play time, and what is billed of it. Integers only: millionths of a currency.
 
-What a session owes is the difference of a cumulative function of its billable time, so the total never depends on how
-many heartbeats there were (RFC 8506 calls it cumulative charging).
+What a session owes is the difference of a cumulative function of its billable time, `tariff.cost_micros`, so the total never
+depends on how many heartbeats there were (RFC 8506 calls it cumulative charging).
 """
-
-from enum import IntEnum
 
 import msgspec
 
-FOREVER_MS = 1 << 53
-"""Longer than any session lasts: what a free tariff affords."""
-
-
-class Rounding(IntEnum):
-    """What a unit that has begun costs."""
-
-    STARTED_UNIT = 1
-    EXACT = 2
-
-
-class Tariff(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A price of play time. A session keeps the one that it began with."""
-
-    id: str
-    currency: str
-    unit_ms: int
-    price_micros: int
-    rounding: Rounding
+from playclock.core.tariff import Tariff, affordable_ms, cost_micros
 
 
 class Account(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -62,22 +42,6 @@ class Charge(msgspec.Struct, frozen=True, array_like=True, gc=False):
 def moves_money(before: Charge, after: Charge) -> bool:
     """Whether a charge has changed in what was billed or is held."""
     return before.billed_micros != after.billed_micros or before.held_micros != after.held_micros
-
-
-def cost_micros(tariff: Tariff, billable_ms: int) -> int:
-    """Return the price of so much time since the session's start. Never falls as time grows."""
-    if tariff.rounding is Rounding.STARTED_UNIT:
-        return -(-billable_ms // tariff.unit_ms) * tariff.price_micros
-    return billable_ms * tariff.price_micros // tariff.unit_ms
-
-
-def affordable_ms(tariff: Tariff, micros: int) -> int:
-    """Return the longest billable time that costs no more than `micros`."""
-    if tariff.price_micros == 0:
-        return FOREVER_MS
-    if tariff.rounding is Rounding.STARTED_UNIT:
-        return micros // tariff.price_micros * tariff.unit_ms
-    return ((micros + 1) * tariff.unit_ms - 1) // tariff.price_micros
 
 
 def bill(charge: Charge, billable_ms: int) -> Charge:

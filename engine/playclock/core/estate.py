@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
-from playclock.core.charge import Tariff
 from playclock.core.ids import partition_of
+from playclock.core.tariff import Tariff
 
 R = TypeVar("R")
 

@@ -5,9 +5,9 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from playclock.core import session as core
-from playclock.core.charge import FOREVER_MS
 from playclock.core.records import Happening, SessionEvent
 from playclock.core.session import EndReason, State
+from playclock.core.tariff import FOREVER_MS
 from playclock.v1 import session_pb2 as pb
 
 STATES: Final = {

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from playclock.core import estate as core
-from playclock.core.charge import Rounding, Tariff
 from playclock.core.estate import Resource, hash_key, parse_network
 from playclock.core.fields import MICROS_MAX, NAME_MAX, currency_problem, resource_id_problem, text_problem, url_problem
 from playclock.core.ids import is_uuid
+from playclock.core.tariff import Rounding, Tariff
 from playclock.engine import Engine
 from playclock.errors import BadRequest
 from playclock.rpc.call import Call
