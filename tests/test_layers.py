@@ -51,6 +51,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     "playclock.provisioning": (
         "playclock.core.fields",
         "playclock.core.ids",
+        "playclock.core.tariff",
         "playclock.errors",
         "playclock.v1",
         *FILES,
@@ -75,7 +76,21 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
 """What a module, or a package and all below it, may import of ours. The longest row that fits a module counts."""
 
 PURE: Final = frozenset(
-    {"collections.abc", "dataclasses", "enum", "functools", "hashlib", "hmac", "ipaddress", "itertools", "re", "typing"}
+    {
+        "bisect",
+        "collections.abc",
+        "dataclasses",
+        "datetime",
+        "enum",
+        "functools",
+        "hashlib",
+        "hmac",
+        "ipaddress",
+        "itertools",
+        "re",
+        "typing",
+        "zoneinfo",
+    }
 )
 """Standard modules that neither wait, nor roll dice, nor look at a clock."""
 

@@ -5,8 +5,9 @@ depends on how many heartbeats there were (RFC 8506 calls it cumulative charging
 """
 
 import msgspec
+from msgspec.structs import replace
 
-from playclock.core.tariff import Tariff, affordable_ms, cost_micros
+from playclock.core.tariff import Anchors, Tariff, affordable_ms, anchored, cost_micros
 
 
 class Account(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -32,11 +33,13 @@ class Charge(msgspec.Struct, frozen=True, array_like=True, gc=False):
     held_micros: int
     sequence: int = 1
     """Counts the steps that moved money, from the opening's hold on."""
+    anchors: Anchors = ()
+    """When billable time was played, where the tariff's price depends on it; empty where it does not."""
 
     @property
     def paid_ms(self) -> int:
         """How much billable time, from the session's start, is covered by what was billed and is held."""
-        return affordable_ms(self.tariff, self.billed_micros + self.held_micros)
+        return affordable_ms(self.tariff, self.billed_micros + self.held_micros, self.anchors)
 
 
 def moves_money(before: Charge, after: Charge) -> bool:
@@ -44,30 +47,37 @@ def moves_money(before: Charge, after: Charge) -> bool:
     return before.billed_micros != after.billed_micros or before.held_micros != after.held_micros
 
 
+def anchor(charge: Charge, billable_ms: int, wall_ms: int) -> Charge:
+    """Note that the billable time from there on begins at `wall_ms`, where the price depends on the time of day."""
+    if not charge.tariff.windows:
+        return charge
+    return replace(charge, anchors=anchored(charge.anchors, billable_ms, wall_ms))
+
+
 def bill(charge: Charge, billable_ms: int) -> Charge:
     """Bill the time up to `billable_ms` out of what is held, and hold the rest on."""
-    total_micros = cost_micros(charge.tariff, billable_ms)
+    total_micros = cost_micros(charge.tariff, billable_ms, charge.anchors)
     posted_micros = total_micros - charge.billed_micros
     assert 0 <= posted_micros <= charge.held_micros, "billed beyond what was held"
-    return msgspec.structs.replace(charge, billed_micros=total_micros, held_micros=charge.held_micros - posted_micros)
+    return replace(charge, billed_micros=total_micros, held_micros=charge.held_micros - posted_micros)
 
 
 def reserve(charge: Charge, until_ms: int, free_micros: int) -> Charge:
     """Hold enough for the billable time up to `until_ms`, or as much as there is."""
-    wanted_micros = cost_micros(charge.tariff, until_ms) - charge.billed_micros
+    wanted_micros = cost_micros(charge.tariff, until_ms, charge.anchors) - charge.billed_micros
     held_micros = max(charge.held_micros, min(wanted_micros, charge.held_micros + free_micros))
-    return msgspec.structs.replace(charge, held_micros=held_micros)
+    return replace(charge, held_micros=held_micros)
 
 
 def release(charge: Charge) -> Charge:
     """Hold nothing any more."""
-    return msgspec.structs.replace(charge, held_micros=0)
+    return replace(charge, held_micros=0)
 
 
 def settle(account: Account, before: Charge | None, after: Charge) -> Account:
     """Carry what changed in a session's charge over to its account."""
     billed_before, held_before = (before.billed_micros, before.held_micros) if before else (0, 0)
-    settled = msgspec.structs.replace(
+    settled = replace(
         account,
         balance_micros=account.balance_micros - (after.billed_micros - billed_before),
         held_micros=account.held_micros + after.held_micros - held_before,

@@ -44,14 +44,15 @@ def open_session(
     now_ms: int,
     timers: Timers,
 ) -> Session | None:
-    """Open a session, or return None where the account cannot pay for one heartbeat interval.
+    """Open a session, or return None where the account cannot pay for one heartbeat interval, or the tariff's minimum.
 
     `charge` names the account and the tariff and holds nothing yet; `free_micros` is what the account can set aside.
     """
     lease_until_ms = now_ms + timers.session_ttl_ms
     if charge is not None:
-        charge = charges.reserve(charge, timers.session_ttl_ms, free_micros)
-        if charge.paid_ms < timers.heartbeat_interval_ms:
+        is_above_minimum = free_micros >= charge.tariff.minimum_micros
+        charge = _reserve(charges.anchor(charge, 0, now_ms), 0, free_micros, timers)
+        if not is_above_minimum or charge.paid_ms < timers.heartbeat_interval_ms:
             return None
     session = Session(
         id=id,
@@ -118,7 +119,7 @@ def heartbeat(session: Session, *, free_micros: int, now_ms: int, timers: Timers
     if heard.state is State.EXHAUSTED:
         return _numbered(session, _renew_in_grace(heard, heard.charge, free_micros, now_ms, timers))
     billed, charge = _bill_until(heard, heard.charge, now_ms, timers)
-    charge = charges.reserve(charge, billed.billed_ms + timers.session_ttl_ms, free_micros)
+    charge = _reserve(charge, billed.billed_ms, free_micros, timers)
     renewed = replace(billed, charge=charge, paid_until_ms=_paid_until_ms(billed, charge))
     return _numbered(session, _with_deadline(renewed, timers))
 
@@ -190,6 +191,11 @@ def _numbered(before: Session, after: Session) -> Session:
     return replace(after, charge=replace(after.charge, sequence=before.charge.sequence + 1))
 
 
+def _reserve(charge: Charge, billed_ms: int, free_micros: int, timers: Timers) -> Charge:
+    """Hold ahead to the end of a new lease, or as far as the tariff wants."""
+    return charges.reserve(charge, billed_ms + max(timers.session_ttl_ms, charge.tariff.reserve_ms), free_micros)
+
+
 def _paid_until_ms(session: Session, charge: Charge) -> int:
     return session.started_ms + session.unbilled_ms + charge.paid_ms
 
@@ -201,7 +207,8 @@ def _bill_until(session: Session, charge: Charge, until_ms: int, timers: Timers)
     billable_ms -= beyond_lease_ms
     assert 0 <= billable_ms - session.billed_ms <= timers.session_ttl_ms, "no single step bills more than a lease"
     billed = replace(session, billed_ms=billable_ms, unbilled_ms=session.unbilled_ms + beyond_lease_ms)
-    return billed, charges.bill(charge, billable_ms)
+    charge = charges.bill(charge, billable_ms)
+    return billed, charges.anchor(charge, billable_ms, until_ms) if beyond_lease_ms else charge
 
 
 def _exhaust(session: Session, at_ms: int, timers: Timers) -> Session:
@@ -214,7 +221,7 @@ def _exhaust(session: Session, at_ms: int, timers: Timers) -> Session:
 
 def _renew_in_grace(session: Session, charge: Charge, free_micros: int, now_ms: int, timers: Timers) -> Session:
     """Go on in grace, or be active again where the account can pay for an interval once more."""
-    held = charges.reserve(charge, session.billed_ms + timers.session_ttl_ms, free_micros)
+    held = _reserve(charges.anchor(charge, session.billed_ms, now_ms), session.billed_ms, free_micros, timers)
     if held.paid_ms < session.billed_ms + timers.heartbeat_interval_ms:
         return _with_deadline(session, timers)
     return apply(replace(session, charge=held), Event.TOP_UP, at_ms=now_ms, timers=timers)
@@ -224,6 +231,7 @@ def _leave_grace(session: Session, at_ms: int, timers: Timers) -> Session:
     assert session.exhausted_ms is not None
     assert session.charge is not None
     grace_ms = at_ms - session.exhausted_ms
+    charge = charges.anchor(session.charge, session.billed_ms, at_ms)
     active = replace(
         session,
         state=State.ACTIVE,
@@ -231,8 +239,9 @@ def _leave_grace(session: Session, at_ms: int, timers: Timers) -> Session:
         grace_used_ms=session.grace_used_ms + grace_ms,
         unbilled_ms=session.unbilled_ms + grace_ms,
         resumed_ms=at_ms,
+        charge=charge,
     )
-    return _with_deadline(replace(active, paid_until_ms=_paid_until_ms(active, session.charge)), timers)
+    return _with_deadline(replace(active, paid_until_ms=_paid_until_ms(active, charge)), timers)
 
 
 def _end(session: Session, reason: EndReason | None, at_ms: int, timers: Timers) -> Session:
@@ -250,28 +259,37 @@ def _make_good(session: Session, outage: Outage, timers: Timers) -> Session:
 
     A process that does not know of the outage yet may have heard of the session since: its clocks stood until then only.
     """
-    lost_ms = max(0, outage.end_ms - _not_before(session, outage.start_ms))
+    stopped_ms = _not_before(session, outage.start_ms)
+    lost_ms = max(0, outage.end_ms - stopped_ms)
+    charge = session.charge
+    if lost_ms and charge is not None and session.state is State.ACTIVE:
+        charge = charges.anchor(charge, stopped_ms - session.started_ms - session.unbilled_ms, outage.end_ms)
     whole_lease_ms = timers.session_ttl_ms + spread_ms(session.id, timers.session_ttl_ms // 4)
     lease_until_ms = max(session.lease_until_ms, outage.end_ms + whole_lease_ms)
     shifted = replace(
         session,
         lease_until_ms=lease_until_ms,
         launcher_until_ms=None if session.launcher_until_ms is None else max(session.launcher_until_ms, lease_until_ms),
-        paid_until_ms=_paid_after_outage(session, lost_ms, lease_until_ms, timers),
+        paid_until_ms=_paid_after_outage(session, charge, lost_ms, lease_until_ms, timers),
         exhausted_ms=None if session.exhausted_ms is None else session.exhausted_ms + lost_ms,
         unbilled_ms=session.unbilled_ms + lost_ms,
         outage_seen_ms=outage.end_ms,
+        charge=charge,
     )
     return _with_deadline(shifted, timers)
 
 
-def _paid_after_outage(session: Session, lost_ms: int, lease_until_ms: int, timers: Timers) -> int | None:
+def _paid_after_outage(
+    session: Session, charge: Charge | None, lost_ms: int, lease_until_ms: int, timers: Timers
+) -> int | None:
     """Return until when the credit lasts.
 
-    What is held for a whole lease pays for the new one too, however long that is: it will be billed as one lease.
+    What is held for a whole lease pays for the new one too, however long that is: it will be billed as one lease. Where the
+    price depends on the time of day, what is held may last longer or shorter now that time goes on later.
     """
-    if session.charge is None or session.paid_until_ms is None:
+    if charge is None or session.paid_until_ms is None:
         return None
-    paid_until_ms = session.paid_until_ms + lost_ms
-    pays_for_lease = session.charge.paid_ms >= session.billed_ms + timers.session_ttl_ms
+    paid_until_ms = _paid_until_ms(session, charge) if charge.anchors else session.paid_until_ms
+    paid_until_ms += lost_ms
+    pays_for_lease = charge.paid_ms >= session.billed_ms + timers.session_ttl_ms
     return max(paid_until_ms, lease_until_ms) if pays_for_lease else paid_until_ms
