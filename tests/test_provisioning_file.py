@@ -10,6 +10,7 @@ from playclock.v1.provisioning_service_pb2 import (
     Developer,
     Launcher,
     MatchClient,
+    PriceWindow,
     ProvisionedAccount,
     ProvisionedCafe,
     ProvisionedGame,
@@ -78,6 +79,103 @@ def test_the_example_file_says_what_the_contract_says() -> None:
             )
         ],
     )
+
+
+def test_the_example_s_second_price_is_one_once_its_number_signs_are_gone(cafes: Path) -> None:
+    _, _, after = EXAMPLE.read_text().partition("Take the `#` away to have it.\n")
+    lines, _, _ = after.partition("\n\n")
+    cafes.write_text("\n".join(line.removeprefix("#") for line in lines.splitlines()))
+    assert load(cafes, {}).message == Provisioning(
+        tariffs=[
+            Tariff(
+                id="night-owl",
+                currency="GCOIN",
+                unit_sec=60,
+                price_micros=1_000_000,
+                rounding=Tariff.ROUNDING_EXACT,
+                minimum_micros=5_000_000,
+                free_sec=300,
+                cap_micros=400_000_000,
+                reserve_sec=1_800,
+                time_zone="Asia/Seoul",
+                windows=[
+                    PriceWindow(from_time="22:00", until_time="06:00", price_micros=600_000, weekdays=[5, 6]),
+                    PriceWindow(from_time="09:00", until_time="12:00", price_micros=800_000),
+                ],
+            )
+        ]
+    )
+
+
+TARIFF = '[[tariff]]\nid = "t"\ncurrency = "GCOIN"\nunit_sec = 60\nprice_micros = 1\n'
+WINDOW = TARIFF + '[[tariff.window]]\nfrom = "22:00"\nuntil = "06:00"\nprice_micros = 2\n'
+ON_TARIFF, ON_WINDOW = "cafes.toml:6: [[tariff]] #1:", "[[window]] #1:"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (TARIFF + "minimum_micros = -1", f"{ON_TARIFF} 'minimum_micros': expected 0 to 4611686018427387904, not -1"),
+        (TARIFF + "minimum_micros = 3\ncap_micros = 2", f"{ON_TARIFF} 'minimum_micros': is more than cap_micros"),
+        (TARIFF + "cap_micros = -1", f"{ON_TARIFF} 'cap_micros': expected 0 to 4611686018427387904, not -1"),
+        (TARIFF + "free_sec = -1", f"{ON_TARIFF} 'free_sec': expected 0 to 2147483647, not -1"),
+        (TARIFF + "reserve_sec = 0.5", f"{ON_TARIFF} 'reserve_sec': expected an integer, not a number"),
+        (
+            TARIFF + 'time_zone = "Mars/Base"',
+            f"{ON_TARIFF} 'time_zone': there is no time zone 'Mars/Base' in the IANA database",
+        ),
+        (TARIFF + "free_secs = 1", f"{ON_TARIFF} unknown key 'free_secs' (did you mean 'free_sec'?)"),
+        (TARIFF + 'window = "22:00"', f"{ON_TARIFF} 'window': expected tables: write [[window]] above each"),
+        (TARIFF + "[[tariff.windows]]", f"{ON_TARIFF} unknown table [[windows]] (did you mean 'window'?)"),
+        (
+            WINDOW.replace("22:00", "24:00"),
+            f'cafes.toml:7: {ON_WINDOW} \'from\': expected a time of day from "00:00" to "23:59"',
+        ),
+        (
+            WINDOW.replace('"22:00"', "22:00:00"),
+            f"cafes.toml:7: {ON_WINDOW} 'from': expected a string, not a date or time",
+        ),
+        *(
+            (
+                WINDOW.replace("06:00", time),
+                f'cafes.toml:8: {ON_WINDOW} \'until\': expected a time of day from "00:00" to "24:00"',
+            )
+            for time in ("6:00", "06:60", "24:01", "25:00", "06:00:00", "06-00", " 06:00")
+        ),
+        (WINDOW.replace("06:00", "22:00"), f"cafes.toml:8: {ON_WINDOW} 'until': is the same as 'from'"),
+        (WINDOW.replace('from = "22:00"\n', ""), f"cafes.toml:6: {ON_WINDOW} 'from' is missing"),
+        (
+            WINDOW.replace("micros = 2", "micros = -2"),
+            f"cafes.toml:9: {ON_WINDOW} 'price_micros': expected 0 to {1 << 62}, not -2",
+        ),
+        (WINDOW + "weekdays = [1, 8]", f"cafes.toml:10: {ON_WINDOW} 'weekdays[1]': expected 1 to 7, not 8"),
+        (WINDOW + "weekdays = [0]", f"cafes.toml:10: {ON_WINDOW} 'weekdays[0]': expected 1 to 7, not 0"),
+        (WINDOW + "weekday = [1]", f"cafes.toml:10: {ON_WINDOW} unknown key 'weekday' (did you mean 'weekdays'?)"),
+        (
+            WINDOW + '[[tariff.window]]\nfrom = "00:00"\nuntil = "24:01"\nprice_micros = 1',
+            'cafes.toml:12: [[window]] #2: \'until\': expected a time of day from "00:00" to "24:00"',
+        ),
+        (WINDOW + WINDOW.removeprefix(TARIFF) * 100, f"{ON_TARIFF} 'window': expected 100 at most"),
+    ],
+)
+def test_a_price_that_makes_no_sense_is_refused_at_its_line(cafes: Path, text: str, problem: str) -> None:
+    assert problems_of(cafes, text) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("field", "place"),
+    [
+        ("tariffs[0].windows[1].from_time", ":11: [[tariff]] #1: [[window]] #2: 'from': no"),
+        ("tariffs[0].windows[0].until_time", ":8: [[tariff]] #1: [[window]] #1: 'until': no"),
+        ("provisioning.tariffs[0].windows[1].weekdays", ":10: [[tariff]] #1: [[window]] #2: 'weekdays': no"),
+        ("tariffs[0].windows[1]", ":10: [[tariff]] #1: [[window]] #2: no"),
+        ("tariffs[0].windows", ":6: [[tariff]] #1: 'window': no"),
+        ("tariffs[0].cap_micros", ":1: [[tariff]] #1: 'cap_micros': no"),
+    ],
+)
+def test_what_the_engine_says_of_a_window_leads_back_to_its_line(cafes: Path, field: str, place: str) -> None:
+    cafes.write_text(WINDOW + WINDOW.removeprefix(TARIFF))
+    assert load(cafes, {}).place(field, "no") == f"{cafes}{place}"
 
 
 def test_an_empty_file_describes_nothing(cafes: Path) -> None:
@@ -296,7 +394,23 @@ def test_the_engines_objections_lead_back_to_the_line(cafes: Path, field: str, p
 
 TOML_VALUES = st.sampled_from(["1", "-1", "0.5", "true", '"x"', "[]", "[1]", '["x"]', "{}", "{ env = 'X' }", "nan", "07:32:00"])
 TOML_KEYS = st.sampled_from(
-    ["id", "name", "number", "networks", "secret", "api_keys", "games", "unit_sec", "rounding", "tariff", "account", "game"]
+    [
+        *(
+            "id",
+            "name",
+            "number",
+            "networks",
+            "secret",
+            "api_keys",
+            "games",
+            "unit_sec",
+            "rounding",
+            "tariff",
+            "account",
+            "game",
+        ),
+        *("minimum_micros", "free_sec", "cap_micros", "reserve_sec", "time_zone", "window"),
+    ]
 )
 TABLES = st.sampled_from(["game", "tariff", "account", "cafe", "launcher", "agent", "developer", "match_client", "nonsense"])
 

@@ -18,6 +18,13 @@ from playclock.core.fields import (
     url_problem,
 )
 from playclock.core.ids import is_uuid
+from playclock.core.tariff import (
+    WINDOWS_MAX,
+    from_time_problem,
+    minimum_problem,
+    time_zone_problem,
+    until_time_problem,
+)
 from playclock.tomlfile import TomlFile
 from playclock.tomllines import KeyPath
 from playclock.tomltable import Table
@@ -26,6 +33,7 @@ from playclock.v1.provisioning_service_pb2 import (
     Developer,
     Launcher,
     MatchClient,
+    PriceWindow,
     ProvisionedAccount,
     ProvisionedCafe,
     ProvisionedGame,
@@ -35,7 +43,9 @@ from playclock.v1.provisioning_service_pb2 import (
 
 INT32_MAX: Final = 2**31 - 1
 
-_FIELD = re.compile(r"(?:provisioning\.)?([a-z_]+)\[([0-9]+)\](?:\.([a-z_]+))?(?:\[[0-9]+\])?", re.ASCII)
+_FIELD = re.compile(
+    r"(?:provisioning\.)?([a-z_]+)\[([0-9]+)\](?:\.windows\[([0-9]+)\])?(?:\.([a-z_]+))?(?:\[[0-9]+\])?", re.ASCII
+)
 
 _ROUNDINGS: Final = {"started_unit": Tariff.ROUNDING_STARTED_UNIT, "exact": Tariff.ROUNDING_EXACT}
 _TABLES: Final = {
@@ -49,6 +59,8 @@ _TABLES: Final = {
     "match_clients": "match_client",
 }
 """The file's table for each field of the message."""
+_KEYS: Final = {"windows": "window", "from_time": "from", "until_time": "until"}
+"""The file's key for each field that is called something else there."""
 
 
 class ProvisioningFile:
@@ -66,15 +78,15 @@ class ProvisioningFile:
         path = self._path_of_field(field) or self._path_of_resource(field)
         if path is None:
             return f"{self._file.path}: {field}: {problem}"
-        table, index, *keys = path
-        key = f"'{keys[0]}': " if keys else ""
-        return self._file.at(path, f"[[{table}]] #{int(index) + 1}: {key}{problem}")
+        return self._file.at(path, f"{_label(path)}{problem}")
 
     def _path_of_field(self, field: str) -> KeyPath | None:
         match = _FIELD.fullmatch(field)
         if match is None or match[1] not in _TABLES:
             return None
-        return (_TABLES[match[1]], int(match[2]), *((match[3],) if match[3] else ()))
+        window = ("window", int(match[3])) if match[3] else ()
+        key = (_KEYS.get(match[4], match[4]),) if match[4] else ()
+        return (_TABLES[match[1]], int(match[2]), *window, *key)
 
     def _path_of_resource(self, name: str) -> KeyPath | None:
         kind, _, resource_id = name.partition("/")
@@ -84,6 +96,12 @@ class ProvisioningFile:
                 if (table, known) == (kind, resource_id):
                     return (table, index)
         return None
+
+
+def _label(path: KeyPath) -> str:
+    """Return how reports name a place: "[[tariff]] #1: [[window]] #2: 'from': "."""
+    rows = "".join(f"[[{table}]] #{int(index) + 1}: " for table, index in zip(path[::2], path[1::2], strict=False))
+    return f"{rows}'{path[-1]}': " if len(path) % 2 else rows
 
 
 def load(path: Path, environ: Mapping[str, str]) -> ProvisioningFile:
@@ -131,9 +149,32 @@ def _tariff(row: Table) -> Tariff:
         unit_sec=row.integer("unit_sec", minimum=1, maximum=INT32_MAX),
         price_micros=row.integer("price_micros", minimum=0, maximum=MICROS_MAX),
         rounding=_ROUNDINGS.get(rounding, Tariff.ROUNDING_UNSPECIFIED),
+        minimum_micros=row.integer("minimum_micros", minimum=0, maximum=MICROS_MAX, default=0),
+        free_sec=row.integer("free_sec", minimum=0, maximum=INT32_MAX, default=0),
+        cap_micros=row.integer("cap_micros", minimum=0, maximum=MICROS_MAX, default=0),
+        reserve_sec=row.integer("reserve_sec", minimum=0, maximum=INT32_MAX, default=0),
+        time_zone=row.text("time_zone", time_zone_problem, default=""),
+        windows=row.rows("window", _window),
     )
     row.once("id", "tariff", tariff.id)
+    problem = minimum_problem(tariff.minimum_micros, tariff.cap_micros)
+    if problem is not None:
+        row.wrong("minimum_micros", problem)
+    if len(tariff.windows) > WINDOWS_MAX:
+        row.wrong("window", f"expected {WINDOWS_MAX} at most")
     return tariff
+
+
+def _window(row: Table) -> PriceWindow:
+    window = PriceWindow(
+        from_time=row.text("from", from_time_problem),
+        until_time=row.text("until", until_time_problem),
+        price_micros=row.integer("price_micros", minimum=0, maximum=MICROS_MAX),
+        weekdays=row.integers("weekdays", minimum=1, maximum=7),
+    )
+    if window.from_time and window.from_time == window.until_time:
+        row.wrong("until", "is the same as 'from'")
+    return window
 
 
 def _account(row: Table) -> ProvisionedAccount:

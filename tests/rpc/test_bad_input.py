@@ -23,6 +23,7 @@ from playclock.v1 import (
     ListSessionsRequest,
     MatchClient,
     OpenSessionRequest,
+    PriceWindow,
     ProvisionedAccount,
     ProvisionedCafe,
     ProvisionedGame,
@@ -120,6 +121,9 @@ def bad_provisioning() -> list[tuple[Provisioning, str]]:
     tariff: Callable[..., Provisioning] = lambda **changed: Provisioning(  # noqa: E731
         tariffs=[Tariff(**{"id": "t", "currency": "GCOIN", "unit_sec": 60, "price_micros": 1, **changed})]
     )
+    window: Callable[..., PriceWindow] = lambda **changed: PriceWindow(  # noqa: E731
+        **{"from_time": "22:00", "until_time": "06:00", "price_micros": 1, **changed}
+    )
     account: Callable[..., Provisioning] = lambda **changed: Provisioning(  # noqa: E731
         accounts=[ProvisionedAccount(**{"id": "a", "currency": "GCOIN", **changed})]
     )
@@ -142,6 +146,29 @@ def bad_provisioning() -> list[tuple[Provisioning, str]]:
         *((tariff(unit_sec=sec), "tariffs[0].unit_sec") for sec in (0, -60)),
         *((tariff(price_micros=price), "tariffs[0].price_micros") for price in (-1, (1 << 62) + 1)),
         (tariff(rounding=7), "tariffs[0].rounding"),
+        *((tariff(minimum_micros=micros), "tariffs[0].minimum_micros") for micros in (-1, (1 << 62) + 1)),
+        (tariff(minimum_micros=3, cap_micros=2), "tariffs[0].minimum_micros"),
+        *((tariff(cap_micros=micros), "tariffs[0].cap_micros") for micros in (-1, (1 << 62) + 1)),
+        (tariff(free_sec=-1), "tariffs[0].free_sec"),
+        (tariff(reserve_sec=-1), "tariffs[0].reserve_sec"),
+        *(
+            (tariff(time_zone=name), "tariffs[0].time_zone")
+            for name in ("Mars/Base", "Europe", "../etc/passwd", "\x00", "localtime")
+        ),
+        (tariff(windows=[window()] * 101), "tariffs[0].windows"),
+        *(
+            (tariff(windows=[window(from_time=time)]), "tariffs[0].windows[0].from_time")
+            for time in ("", "24:00", "7:00", "12:60")
+        ),
+        *(
+            (tariff(windows=[window(until_time=time)]), "tariffs[0].windows[0].until_time")
+            for time in ("", "24:01", "x", "22:00")
+        ),
+        *(
+            (tariff(windows=[window(price_micros=price)]), "tariffs[0].windows[0].price_micros")
+            for price in (-1, (1 << 62) + 1)
+        ),
+        *((tariff(windows=[window(weekdays=[1, day])]), "tariffs[0].windows[0].weekdays") for day in (0, 8, -1)),
         (account(id=""), "accounts[0].id"),
         (account(currency="x"), "accounts[0].currency"),
         (account(opening_balance_micros=-1), "accounts[0].opening_balance_micros"),

@@ -21,6 +21,7 @@ from playclock.v1 import (
     BatchHeartbeatRequest,
     EndSessionRequest,
     ErrorReason,
+    GetProvisioningRequest,
     GetSessionRequest,
     HeartbeatRequest,
     HeartbeatResponse,
@@ -28,6 +29,7 @@ from playclock.v1 import (
     IssueOttRequest,
     OpenSessionRequest,
     OpenSessionResponse,
+    PriceWindow,
     ProvisionedAccount,
     ProvisionedCafe,
     Provisioning,
@@ -144,6 +146,27 @@ class TestMessages:
         request = GetSessionRequest(game_session_id=await world.open(at="198.51.9.1"))
         shown = (await rpc.sessions.GetSession(request, metadata=rpc.GAME)).session
         assert not shown.HasField("paid_until_time")
+
+    async def test_a_price_is_shown_as_it_was_described(self, world: "World", rpc: "Rpc") -> None:
+        tariff = Tariff(
+            id="night-owl",
+            currency="GCOIN",
+            unit_sec=60,
+            price_micros=1_000_000,
+            rounding=Tariff.ROUNDING_EXACT,
+            minimum_micros=5,
+            free_sec=300,
+            cap_micros=400,
+            reserve_sec=1_800,
+            time_zone="Asia/Seoul",
+            windows=[
+                PriceWindow(from_time="22:00", until_time="06:05", price_micros=600_000, weekdays=[5, 6]),
+                PriceWindow(from_time="00:00", until_time="24:00", price_micros=0),
+            ],
+        )
+        await world.provision(Provisioning(tariffs=[tariff]))
+        shown = await rpc.provisioning.GetProvisioning(GetProvisioningRequest(), metadata=rpc.OPERATOR)
+        assert tariff in shown.provisioning.tariffs
 
 
 class TestLog:

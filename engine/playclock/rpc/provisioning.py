@@ -6,7 +6,18 @@ from playclock.core import estate as core
 from playclock.core.estate import Resource, hash_key, parse_network
 from playclock.core.fields import MICROS_MAX, NAME_MAX, currency_problem, resource_id_problem, text_problem, url_problem
 from playclock.core.ids import is_uuid
-from playclock.core.tariff import Rounding, Tariff
+from playclock.core.tariff import (
+    WINDOWS_MAX,
+    PriceWindow,
+    Rounding,
+    Tariff,
+    from_time_problem,
+    minimum_problem,
+    minute_of,
+    time_of,
+    time_zone_problem,
+    until_time_problem,
+)
 from playclock.engine import Engine
 from playclock.errors import BadRequest
 from playclock.rpc.call import Call
@@ -54,8 +65,19 @@ def _resources(provisioning: pb.Provisioning) -> Iterator[Resource]:
             api_key_hashes=tuple(hash_key(key) for key in game.api_keys),
         )
     for tariff in provisioning.tariffs:
-        rounding = _ROUNDINGS[tariff.rounding]
-        yield Tariff(tariff.id, tariff.currency, tariff.unit_sec * 1000, tariff.price_micros, rounding)
+        yield Tariff(
+            id=tariff.id,
+            currency=tariff.currency,
+            unit_ms=tariff.unit_sec * 1000,
+            price_micros=tariff.price_micros,
+            rounding=_ROUNDINGS[tariff.rounding],
+            minimum_micros=tariff.minimum_micros,
+            free_ms=tariff.free_sec * 1000,
+            cap_micros=tariff.cap_micros,
+            reserve_ms=tariff.reserve_sec * 1000,
+            time_zone=tariff.time_zone,
+            windows=tuple(_window(window) for window in tariff.windows),
+        )
     for account in provisioning.accounts:
         yield core.AccountPlan(id=account.id, currency=account.currency, opening_balance_micros=account.opening_balance_micros)
     for cafe in provisioning.cafes:
@@ -80,6 +102,13 @@ def _resources(provisioning: pb.Provisioning) -> Iterator[Resource]:
             game_id=client.game,
             match_info_url=client.match_info_url,
         )
+
+
+def _window(window: pb.PriceWindow) -> PriceWindow:
+    from_minute, until_minute = minute_of(window.from_time), minute_of(window.until_time)
+    assert from_minute is not None
+    assert until_minute is not None
+    return PriceWindow(from_minute, until_minute, window.price_micros, tuple(window.weekdays))
 
 
 def _problems(provisioning: pb.Provisioning) -> Iterator[tuple[str, str]]:
@@ -113,12 +142,7 @@ def _checks(provisioning: pb.Provisioning) -> Iterator[tuple[str, str | None]]:
         for key in game.api_keys:
             yield f"{at}.api_keys", _secret_problem(key)
     for index, tariff in enumerate(provisioning.tariffs):
-        at = f"tariffs[{index}]"
-        yield f"{at}.id", resource_id_problem(tariff.id)
-        yield f"{at}.currency", currency_problem(tariff.currency)
-        yield f"{at}.unit_sec", None if tariff.unit_sec > 0 else "must be positive"
-        yield f"{at}.price_micros", _micros_problem(tariff.price_micros)
-        yield f"{at}.rounding", None if tariff.rounding in _ROUNDINGS else "is not known"
+        yield from _tariff_checks(f"tariffs[{index}]", tariff)
     for index, account in enumerate(provisioning.accounts):
         at = f"accounts[{index}]"
         yield f"{at}.id", resource_id_problem(account.id)
@@ -134,6 +158,33 @@ def _checks(provisioning: pb.Provisioning) -> Iterator[tuple[str, str | None]]:
         yield f"launchers[{index}].id", resource_id_problem(launcher.id)
         yield f"launchers[{index}].secret", _secret_problem(launcher.secret)
     yield from _partner_checks(provisioning)
+
+
+def _tariff_checks(at: str, tariff: pb.Tariff) -> Iterator[tuple[str, str | None]]:
+    yield f"{at}.id", resource_id_problem(tariff.id)
+    yield f"{at}.currency", currency_problem(tariff.currency)
+    yield f"{at}.unit_sec", None if tariff.unit_sec > 0 else "must be positive"
+    yield f"{at}.price_micros", _micros_problem(tariff.price_micros)
+    yield f"{at}.rounding", None if tariff.rounding in _ROUNDINGS else "is not known"
+    yield f"{at}.cap_micros", _micros_problem(tariff.cap_micros)
+    yield (
+        f"{at}.minimum_micros",
+        _micros_problem(tariff.minimum_micros) or minimum_problem(tariff.minimum_micros, tariff.cap_micros),
+    )
+    for field in ("free_sec", "reserve_sec"):
+        yield f"{at}.{field}", None if getattr(tariff, field) >= 0 else "must not be negative"
+    yield f"{at}.time_zone", time_zone_problem(tariff.time_zone)
+    yield f"{at}.windows", None if len(tariff.windows) <= WINDOWS_MAX else f"expected {WINDOWS_MAX} at most"
+    for index, window in enumerate(tariff.windows):
+        yield from _window_checks(f"{at}.windows[{index}]", window)
+
+
+def _window_checks(at: str, window: pb.PriceWindow) -> Iterator[tuple[str, str | None]]:
+    is_empty = window.from_time == window.until_time
+    yield f"{at}.from_time", from_time_problem(window.from_time)
+    yield f"{at}.until_time", until_time_problem(window.until_time) or ("is the same as from_time" if is_empty else None)
+    yield f"{at}.price_micros", _micros_problem(window.price_micros)
+    yield f"{at}.weekdays", None if all(1 <= day <= 7 for day in window.weekdays) else "expected 1 to 7"
 
 
 def _partner_checks(provisioning: pb.Provisioning) -> Iterator[tuple[str, str | None]]:
@@ -179,6 +230,12 @@ def _message(estate: core.Estate) -> pb.Provisioning:
                     unit_sec=resource.unit_ms // 1000,
                     price_micros=resource.price_micros,
                     rounding=_rounding(resource.rounding),
+                    minimum_micros=resource.minimum_micros,
+                    free_sec=resource.free_ms // 1000,
+                    cap_micros=resource.cap_micros,
+                    reserve_sec=resource.reserve_ms // 1000,
+                    time_zone=resource.time_zone,
+                    windows=[_window_message(window) for window in resource.windows],
                 )
             case core.AccountPlan():
                 message.accounts.add(
@@ -201,6 +258,15 @@ def _message(estate: core.Estate) -> pb.Provisioning:
             case core.MatchClient():
                 message.match_clients.add(client_id=resource.id, game=resource.game_id, match_info_url=resource.match_info_url)
     return message
+
+
+def _window_message(window: PriceWindow) -> pb.PriceWindow:
+    return pb.PriceWindow(
+        from_time=time_of(window.from_minute),
+        until_time=time_of(window.until_minute),
+        price_micros=window.price_micros,
+        weekdays=window.weekdays,
+    )
 
 
 def _rounding(rounding: Rounding) -> pb.Tariff.Rounding.ValueType:
