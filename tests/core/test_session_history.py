@@ -14,13 +14,20 @@ from playclock.core import session as core
 from playclock.core.charge import Account, Charge, settle
 from playclock.core.outage import Outage
 from playclock.core.session import Event, Session, State
-from playclock.core.tariff import Rounding, Tariff, cost_micros
+from playclock.core.tariff import PriceWindow, Rounding, Tariff, cost_micros
 from playclock.core.timers import Timers
 
 START_MS: Final = 1_767_225_600_000
 LEASE_MS: Final = 240_000
 
 A_UNIT_A_SECOND: Final = Tariff("seconds", "GCOIN", unit_ms=1_000, price_micros=1, rounding=Rounding.STARTED_UNIT)
+WINDOWS = st.builds(
+    PriceWindow,
+    # START_MS is midnight, and nine in the morning in Seoul.
+    from_minute=st.sampled_from([0, 1, 3, 10, 540, 545, 560]),
+    until_minute=st.sampled_from([2, 5, 6, 15, 30, 543, 550, 1_440]),
+    price_micros=st.sampled_from([0, 1, 2, 5, 200]),
+)
 TARIFFS = st.builds(
     Tariff,
     id=st.just("any"),
@@ -28,6 +35,12 @@ TARIFFS = st.builds(
     unit_ms=st.sampled_from([700, 1_000, 1_000, 60_000, 300_000, 3_600_000]),
     price_micros=st.sampled_from([0, 1, 1, 3, 100]),
     rounding=st.sampled_from(list(Rounding)),
+    minimum_micros=st.sampled_from([0, 0, 0, 100]),
+    free_ms=st.sampled_from([0, 0, 0, 30_000, 300_000]),
+    cap_micros=st.sampled_from([0, 0, 0, 1_000]),
+    reserve_ms=st.sampled_from([0, 0, 0, 600_000]),
+    time_zone=st.sampled_from(["", "Asia/Seoul"]),
+    windows=st.just(()) | st.lists(WINDOWS, min_size=1, max_size=3).map(tuple),
 )
 TIMERS = st.builds(
     Timers,
@@ -172,7 +185,7 @@ class History:
             assert after.billed_ms == before.charge.paid_ms, "exhausted means that all the credit is billed"
             assert after.billed_ms - before.billed_ms < LEASE_MS, "a lease that is paid is not cut short"
         if after.charge is not None:
-            assert after.charge.billed_micros == cost_micros(after.charge.tariff, after.billed_ms)
+            assert after.charge.billed_micros == cost_micros(after.charge.tariff, after.billed_ms, after.charge.anchors)
             self.account = settle(self.account, before.charge, after.charge)
 
     def check(self) -> None:
