@@ -24,6 +24,7 @@ def block(heading: str, language: str, nth: int = 0) -> str:
 @pytest.fixture(scope="module")
 def served() -> Iterator[dict[str, str]]:
     """Run scripts/serve on free ports and a store of its own; yield what its ready line says."""
+    subprocess.run(["scripts/install"], cwd=ROOT, check=True)  # says what it does, where there is anything to do
     command = ["scripts/serve", "--store", "memory://", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
