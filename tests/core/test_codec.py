@@ -15,7 +15,7 @@ from playclock.core.launch import Launch, Seat
 from playclock.core.ott import Ott, Refusal
 from playclock.core.outage import Outage
 from playclock.core.session import EndReason, Session, State
-from playclock.core.tariff import Rounding, Tariff
+from playclock.core.tariff import PriceWindow, Rounding, Tariff
 
 REPEATABLE = settings(deadline=None, derandomize=True, max_examples=30)
 
@@ -27,8 +27,23 @@ def nullable(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | strategy
 
 
-TARIFFS = st.builds(Tariff, TEXT, TEXT, st.integers(1, 10**9), st.integers(0, 1 << 62), st.sampled_from(list(Rounding)))
-CHARGES = st.builds(Charge, TEXT, TARIFFS, MS, MS)
+WINDOWS = st.builds(PriceWindow, st.integers(0, 1_439), st.integers(0, 1_440), MS, st.lists(st.integers(1, 7)).map(tuple))
+TARIFFS = st.builds(
+    Tariff,
+    id=TEXT,
+    currency=TEXT,
+    unit_ms=st.integers(1, 10**9),
+    price_micros=MS,
+    rounding=st.sampled_from(list(Rounding)),
+    minimum_micros=MS,
+    free_ms=MS,
+    cap_micros=MS,
+    reserve_ms=MS,
+    time_zone=TEXT,
+    windows=st.lists(WINDOWS, max_size=2).map(tuple),
+)
+ANCHORS = st.lists(st.tuples(MS, MS), max_size=3).map(tuple)
+CHARGES = st.builds(Charge, TEXT, TARIFFS, MS, MS, sequence=MS, anchors=ANCHORS)
 OUTAGES = st.builds(Outage, MS, MS)
 SESSIONS = st.builds(
     Session,
