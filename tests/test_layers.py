@@ -39,6 +39,14 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "playclock.stores.base",
         "playclock.stores.memory",  # the default store
     ),
+    # What is kept for years, in SQL.
+    "playclock.archive": (
+        "playclock.archive",
+        "playclock.core",
+        "playclock.engine.history",
+        "playclock.errors",
+        "playclock.stores.base",
+    ),
     # The wire.
     "playclock.v1": ("playclock.v1",),
     "playclock.rpc": ("playclock.rpc", "playclock.engine", "playclock.core", "playclock.errors", "playclock.v1"),
@@ -103,6 +111,7 @@ LAZY: Final = ("importlib",)
 MAY_NOT_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     "playclock.stores": (*WIRE, *HTTP, *TERMINAL, *LAZY),
     "playclock.engine": (*WIRE, *HTTP, *TERMINAL, *STORES, *LAZY, "random", "socket", "time"),
+    "playclock.archive": (*WIRE, *HTTP, *TERMINAL, *STORES, *LAZY, "random", "socket", "time"),
     "playclock.rpc": (*HTTP, *TERMINAL, *STORES, *LAZY, "random"),
     "playclock.blocking": (*HTTP, *TERMINAL, *STORES, *LAZY),
     "playclock.testing": (*HTTP, *TERMINAL, *STORES, *LAZY),

@@ -1,0 +1,1 @@
+"""The archive's Alembic environment. `Archive.open` runs it; nobody else has to."""

@@ -1,0 +1,47 @@
+"""Opening a database: made once, brought up to date, and refused with a sentence where it cannot be used."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from playclock.archive.archive import Archive
+from playclock.archive.database import VERSION_TABLE, ArchiveError
+from playclock.archive.schema import metadata
+from playclock.stores.sqlite import SqliteStore
+from sqlalchemy import Connection, text
+
+if TYPE_CHECKING:
+    from tests.archive.conftest import ArchiveOpener
+
+
+async def test_the_migrations_make_what_the_schema_says(archive: Archive) -> None:
+    def differences(connection: Connection) -> list[Any]:
+        return list(compare_metadata(MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}), metadata))
+
+    assert await archive.database.run(differences) == []
+
+
+async def test_processes_that_start_at_once_make_the_tables_once(open_archive: "ArchiveOpener") -> None:
+    opened = await asyncio.gather(*(open_archive() for _ in range(4)))
+    for archive in opened:
+        assert await archive.entries("nobody", page_token="", limit=1) == ([], "")
+
+
+async def test_a_newer_database_is_refused(archive: Archive, kind: str, url: str) -> None:
+    await archive.database.run(lambda c: c.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")) and None)
+    if kind != "sqlite in memory":
+        with pytest.raises(ArchiveError, match="newer version of playclock"):
+            await Archive.open(url)
+
+
+async def test_what_cannot_be_an_archive_is_refused_without_telling_its_password(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "store.db")
+    await store.close()
+    urls = ["nonsense", "mysql://me:secret@host/x", f"sqlite:///{tmp_path / 'store.db'}", f"sqlite:///{tmp_path}/no/a.db"]
+    for url in urls:
+        with pytest.raises(ArchiveError) as caught:
+            await Archive.open(url)
+        assert "secret" not in str(caught.value)
