@@ -20,6 +20,7 @@ from playclock.errors import (
     RequestIdReused,
     TransferNotFound,
 )
+from playclock.v1 import PriceWindow, Provisioning, Tariff
 
 if TYPE_CHECKING:
     from tests.conftest import Restart, World
@@ -198,6 +199,26 @@ class TestPrice:
         assert cafe is not None
         price = await world.engine.accounts.inquire(cafe.id, 60)
         assert (price.is_chargeable, price.affordable_sec) == (False, 60)
+
+    async def test_knows_prices_by_the_time_of_day(self, world: "World", clock: ManualClock) -> None:
+        # The clock of the tests starts at midnight UTC.
+        night = PriceWindow(from_time="00:00", until_time="00:01", price_micros=5 * MINUTE)
+        tariff = Tariff(id="standard", currency="GCOIN", unit_sec=60, price_micros=MINUTE, windows=[night])
+        await world.provision(Provisioning(tariffs=[tariff]))
+        cafe = world.engine.context.estate.cafe_at(world.PAYING)
+        assert cafe is not None
+        assert (await world.engine.accounts.inquire(cafe.id, 120)).amount_micros == 6 * MINUTE
+        clock.advance(60)
+        assert (await world.engine.accounts.inquire(cafe.id, 120)).amount_micros == 2 * MINUTE
+
+    async def test_a_minimum_that_the_account_has_not_is_not_chargeable(self, world: "World") -> None:
+        await world.provision_poor(3 * MINUTE)
+        cafe = world.engine.context.estate.cafe_at(world.POOR)
+        assert cafe is not None
+        assert cafe.tariff_id is not None
+        dear = Tariff(id=cafe.tariff_id, currency="GCOIN", unit_sec=60, price_micros=MINUTE, minimum_micros=4 * MINUTE)
+        await world.provision(Provisioning(tariffs=[dear]))
+        assert not (await world.engine.accounts.inquire(cafe.id, 60)).is_chargeable
 
     async def test_where_nobody_pays_there_is_no_price(self, world: "World") -> None:
         cafe = world.engine.context.estate.cafe_at(world.FREE)

@@ -6,7 +6,7 @@ import msgspec
 
 from playclock.core import accounts as core
 from playclock.core import moves
-from playclock.core.charge import Account, Charge, reserve
+from playclock.core.charge import Account, Charge, anchor, reserve
 from playclock.core.fields import request_id_problem, resource_id_problem
 from playclock.core.ids import account_key, answer_key, kind_of, transfer_id_of, transfer_key
 from playclock.core.outbox import Audit
@@ -148,13 +148,14 @@ class Accounts:
             return Price(0, "", is_chargeable=True, affordable_sec=None)
         account = await self.get(cafe.account_id)
         tariff = context.estate.tariffs[cafe.tariff_id]
-        charge = Charge(account.id, tariff, billed_micros=0, held_micros=0)
+        charge = anchor(Charge(account.id, tariff, billed_micros=0, held_micros=0), 0, context.clock.now_ms())
         wanted = reserve(charge, duration_sec * 1000, MICROS_BOUND)
         affordable = reserve(charge, DAY_MS, account.free_micros)
         return Price(
             amount_micros=wanted.held_micros,
             currency=tariff.currency,
-            is_chargeable=affordable.paid_ms >= context.timers.heartbeat_interval_ms,
+            is_chargeable=account.free_micros >= tariff.minimum_micros
+            and affordable.paid_ms >= context.timers.heartbeat_interval_ms,
             affordable_sec=min(affordable.paid_ms, DAY_MS) // 1000,
         )
 
