@@ -103,6 +103,14 @@ class TestSessions:
             leases.add(played.session.lease_until_ms)
         assert len(leases) == 100
 
+    @pytest.mark.parametrize(("digits", "longer_ms"), [("0000", 0), ("8000", 30_000), ("ffff", 59_999)])
+    def test_wait_up_to_a_quarter_of_a_lease_longer(self, tab: "type[Tab]", digits: str, longer_ms: int) -> None:
+        played = tab()
+        played.session = replace(played.session, id=f"gs_00{digits}00-0000-4000-8000-000000000000")
+        away(played, 100_000, A_DAY_MS)
+        played.advance(A_DAY_MS)
+        assert played.session.lease_until_ms == played.at(A_DAY_MS + LEASE_MS + longer_ms)
+
     def test_end_when_the_new_lease_is_over(self, tab: "type[Tab]") -> None:
         played = tab(1_000)
         played.beat(60_000)
@@ -312,6 +320,14 @@ class TestLaunches:
     def test_started_afterwards_have_nothing_to_be_made_good(self) -> None:
         launch = launch_of(LEASE_MS + 200_000, outage_seen_ms=200_000)
         assert launches.advance(launch, now_ms=300_000, timers=Timers(), outages=[Outage(100_000, 200_000)]) is launch
+
+    def test_run_out_at_different_moments_up_to_a_quarter_of_a_lease_afterwards(self) -> None:
+        leases = []
+        for digits in ("0000", "8000", "ffff"):
+            launch = replace(launch_of(), id=f"ls_00{digits}00-0000-4000-8000-000000000000")
+            advanced = launches.advance(launch, now_ms=200_000, timers=Timers(), outages=[Outage(100_000, 200_000)])
+            leases.append(advanced.lease_until_ms - 200_000 - LEASE_MS)
+        assert leases == [0, 30_000, 59_999]
 
     def test_renewed_by_a_process_that_had_not_heard_of_it_keep_their_lease(self) -> None:
         renewed = launches.renew(launch_of(), now_ms=A_DAY_MS, timers=Timers())
