@@ -55,6 +55,7 @@ def test_the_example_file_says_what_the_contract_says() -> None:
                 unit_sec=60,
                 price_micros=1_000_000,
                 rounding=Tariff.ROUNDING_STARTED_UNIT,
+                bill_on_silence=Tariff.BILL_ON_SILENCE_LAST_HEARTBEAT,
             )
         ],
         accounts=[ProvisionedAccount(id="cafe-1", currency="GCOIN", opening_balance_micros=500_000_000)],
@@ -97,6 +98,7 @@ def test_the_example_s_second_price_is_one_once_its_number_signs_are_gone(cafes:
                 free_sec=300,
                 cap_micros=400_000_000,
                 reserve_sec=1_800,
+                bill_on_silence=Tariff.BILL_ON_SILENCE_ONE_INTERVAL,
                 time_zone="Asia/Seoul",
                 windows=[
                     PriceWindow(from_time="22:00", until_time="06:00", price_micros=600_000, weekdays=[5, 6]),
@@ -120,6 +122,10 @@ ON_TARIFF, ON_WINDOW = "cafes.toml:6: [[tariff]] #1:", "[[window]] #1:"
         (TARIFF + "cap_micros = -1", f"{ON_TARIFF} 'cap_micros': expected 0 to 4611686018427387904, not -1"),
         (TARIFF + "free_sec = -1", f"{ON_TARIFF} 'free_sec': expected 0 to 2147483647, not -1"),
         (TARIFF + "reserve_sec = 0.5", f"{ON_TARIFF} 'reserve_sec': expected an integer, not a number"),
+        (
+            TARIFF + 'bill_on_silence = "never"',
+            f'{ON_TARIFF} \'bill_on_silence\': expected "last_heartbeat", "one_interval" or "lease_end", not \'never\'',
+        ),
         (
             TARIFF + 'time_zone = "Mars/Base"',
             f"{ON_TARIFF} 'time_zone': there is no time zone 'Mars/Base' in the IANA database",
@@ -409,7 +415,7 @@ TOML_KEYS = st.sampled_from(
             "account",
             "game",
         ),
-        *("minimum_micros", "free_sec", "cap_micros", "reserve_sec", "time_zone", "window"),
+        *("minimum_micros", "free_sec", "cap_micros", "reserve_sec", "time_zone", "window", "bill_on_silence"),
     ]
 )
 TABLES = st.sampled_from(["game", "tariff", "account", "cafe", "launcher", "agent", "developer", "match_client", "nonsense"])

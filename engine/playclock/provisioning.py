@@ -48,6 +48,11 @@ _FIELD = re.compile(
 )
 
 _ROUNDINGS: Final = {"started_unit": Tariff.ROUNDING_STARTED_UNIT, "exact": Tariff.ROUNDING_EXACT}
+_BILLS_ON_SILENCE: Final = {
+    "last_heartbeat": Tariff.BILL_ON_SILENCE_LAST_HEARTBEAT,
+    "one_interval": Tariff.BILL_ON_SILENCE_ONE_INTERVAL,
+    "lease_end": Tariff.BILL_ON_SILENCE_LEASE_END,
+}
 _TABLES: Final = {
     "games": "game",
     "tariffs": "tariff",
@@ -143,6 +148,7 @@ def _game(row: Table) -> ProvisionedGame:
 
 def _tariff(row: Table) -> Tariff:
     rounding = row.text("rounding", _rounding_problem, default="started_unit")
+    bill_on_silence = row.text("bill_on_silence", _bill_on_silence_problem, default="last_heartbeat")
     tariff = Tariff(
         id=row.text("id", resource_id_problem),
         currency=row.text("currency", currency_problem),
@@ -155,6 +161,7 @@ def _tariff(row: Table) -> Tariff:
         reserve_sec=row.integer("reserve_sec", minimum=0, maximum=INT32_MAX, default=0),
         time_zone=row.text("time_zone", time_zone_problem, default=""),
         windows=row.rows("window", _window),
+        bill_on_silence=_BILLS_ON_SILENCE.get(bill_on_silence, Tariff.BILL_ON_SILENCE_UNSPECIFIED),
     )
     row.once("id", "tariff", tariff.id)
     problem = minimum_problem(tariff.minimum_micros, tariff.cap_micros)
@@ -251,3 +258,7 @@ def _uuid_problem(text: str) -> str | None:
 
 def _rounding_problem(text: str) -> str | None:
     return None if text in _ROUNDINGS else f'expected "started_unit" or "exact", not {text!r}'
+
+
+def _bill_on_silence_problem(text: str) -> str | None:
+    return None if text in _BILLS_ON_SILENCE else f'expected "last_heartbeat", "one_interval" or "lease_end", not {text!r}'

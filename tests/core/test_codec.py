@@ -15,7 +15,7 @@ from playclock.core.launch import Launch, Seat
 from playclock.core.ott import Ott, Refusal
 from playclock.core.outage import Outage
 from playclock.core.session import EndReason, Session, State
-from playclock.core.tariff import PriceWindow, Rounding, Tariff
+from playclock.core.tariff import BillOnSilence, PriceWindow, Rounding, Tariff
 
 REPEATABLE = settings(deadline=None, derandomize=True, max_examples=30)
 
@@ -41,6 +41,7 @@ TARIFFS = st.builds(
     reserve_ms=MS,
     time_zone=TEXT,
     windows=st.lists(WINDOWS, max_size=2).map(tuple),
+    bill_on_silence=st.sampled_from(list(BillOnSilence)),
 )
 ANCHORS = st.lists(st.tuples(MS, MS), max_size=3).map(tuple)
 CHARGES = st.builds(Charge, TEXT, TARIFFS, MS, MS, sequence=MS, anchors=ANCHORS)
@@ -280,6 +281,7 @@ NUMBERS: dict[type[IntEnum], str] = {
     State: "ACTIVE EXHAUSTED ENDING ENDED",
     EndReason: "CLIENT_END HEARTBEAT_TIMEOUT LAUNCHER_TIMEOUT CHARGE_EXHAUSTED REPLACED TERMINATED SERVER_RESTART MAX_DURATION",
     Rounding: "STARTED_UNIT EXACT",
+    BillOnSilence: "LAST_HEARTBEAT ONE_INTERVAL LEASE_END",
     records.Happening: "OPENED EXHAUSTED ENDED RESUMED LOW_CREDIT",
     Refusal: "EXPIRED ALREADY_USED GAME_MISMATCH NOT_CHARGEABLE USER_MISMATCH",
 }

@@ -13,8 +13,8 @@ from playclock.core import moves
 from playclock.core import session as core
 from playclock.core.charge import Account, Charge, settle
 from playclock.core.outage import Outage
-from playclock.core.session import Event, Session, State
-from playclock.core.tariff import PriceWindow, Rounding, Tariff, cost_micros
+from playclock.core.session import EndReason, Event, Session, State
+from playclock.core.tariff import BillOnSilence, PriceWindow, Rounding, Tariff, cost_micros
 from playclock.core.timers import Timers
 
 START_MS: Final = 1_767_225_600_000
@@ -41,6 +41,7 @@ TARIFFS = st.builds(
     reserve_ms=st.sampled_from([0, 0, 0, 600_000]),
     time_zone=st.sampled_from(["", "Asia/Seoul"]),
     windows=st.just(()) | st.lists(WINDOWS, min_size=1, max_size=3).map(tuple),
+    bill_on_silence=st.sampled_from(list(BillOnSilence)),
 )
 TIMERS = st.builds(
     Timers,
@@ -198,6 +199,10 @@ class History:
 
     def check_session(self, session: Session) -> None:
         played_ms = core.played_until_ms(session, self.latest_ms) - session.started_ms
+        if session.end_reason is EndReason.HEARTBEAT_TIMEOUT and session.charge is not None and session.ended_ms is not None:
+            # What the tariff bills of silence is not proved, but lies before the end.
+            is_billed = session.charge.tariff.bill_on_silence is not BillOnSilence.LAST_HEARTBEAT
+            played_ms = session.ended_ms - session.started_ms if is_billed else played_ms
         assert 0 <= session.billed_ms <= session.billed_ms + session.grace_used_ms <= played_ms
         if core.is_live(session):
             assert session.due_ms <= session.deadline_ms

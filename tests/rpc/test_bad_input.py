@@ -146,6 +146,7 @@ def bad_provisioning() -> list[tuple[Provisioning, str]]:
         *((tariff(unit_sec=sec), "tariffs[0].unit_sec") for sec in (0, -60)),
         *((tariff(price_micros=price), "tariffs[0].price_micros") for price in (-1, (1 << 62) + 1)),
         (tariff(rounding=7), "tariffs[0].rounding"),
+        (tariff(bill_on_silence=4), "tariffs[0].bill_on_silence"),
         *((tariff(minimum_micros=micros), "tariffs[0].minimum_micros") for micros in (-1, (1 << 62) + 1)),
         (tariff(minimum_micros=3, cap_micros=2), "tariffs[0].minimum_micros"),
         *((tariff(cap_micros=micros), "tariffs[0].cap_micros") for micros in (-1, (1 << 62) + 1)),

@@ -163,6 +163,7 @@ class TestMessages:
                 PriceWindow(from_time="22:00", until_time="06:05", price_micros=600_000, weekdays=[5, 6]),
                 PriceWindow(from_time="00:00", until_time="24:00", price_micros=0),
             ],
+            bill_on_silence=Tariff.BILL_ON_SILENCE_LEASE_END,
         )
         await world.provision(Provisioning(tariffs=[tariff]))
         shown = await rpc.provisioning.GetProvisioning(GetProvisioningRequest(), metadata=rpc.OPERATOR)

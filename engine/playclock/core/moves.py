@@ -22,6 +22,7 @@ from playclock.core.session import (
     grace_until_ms,
     is_live,
 )
+from playclock.core.tariff import BillOnSilence
 from playclock.core.timers import Timers
 
 
@@ -245,13 +246,31 @@ def _leave_grace(session: Session, at_ms: int, timers: Timers) -> Session:
 
 
 def _end(session: Session, reason: EndReason | None, at_ms: int, timers: Timers) -> Session:
-    """End the session. What cannot be proven to have been played is not billed."""
+    """End the session. What cannot be proven to have been played is not billed, unless the tariff says so of silence."""
     charge = session.charge
     if charge is not None:
-        if session.state is State.ACTIVE and reason not in UNPROVEN:
+        if session.state is State.ACTIVE and reason is EndReason.HEARTBEAT_TIMEOUT:
+            session, charge = _bill_until(session, charge, _silence_until_ms(session, charge, at_ms, timers), timers)
+        elif session.state is State.ACTIVE and reason not in UNPROVEN:
             session, charge = _bill_until(session, charge, at_ms, timers)
         charge = charges.release(charge)
     return replace(session, state=State.ENDED, end_reason=reason, ended_ms=at_ms, charge=charge, deadline_ms=NEVER_MS)
+
+
+def _silence_until_ms(session: Session, charge: Charge, at_ms: int, timers: Timers) -> int:
+    """Return until when a session is billed that ends at `at_ms` because its game server fell silent.
+
+    The session's own clock counts: it stood still while we were away. What is billed already lies before.
+    """
+    match charge.tariff.bill_on_silence:
+        case BillOnSilence.LEASE_END:
+            more_ms = timers.session_ttl_ms
+        case BillOnSilence.ONE_INTERVAL:
+            # Where the credit was used up since the last heartbeat, all until then is billed, and the pause was no play.
+            more_ms = timers.heartbeat_interval_ms - max(0, session.resumed_ms - session.last_heartbeat_ms)
+        case BillOnSilence.LAST_HEARTBEAT:
+            more_ms = 0
+    return min(at_ms, session.started_ms + session.unbilled_ms + session.billed_ms + max(0, more_ms))
 
 
 def _make_good(session: Session, outage: Outage, timers: Timers) -> Session:

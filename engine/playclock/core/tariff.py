@@ -43,6 +43,14 @@ class Rounding(IntEnum):
     EXACT = 2
 
 
+class BillOnSilence(IntEnum):
+    """Until when a session is billed whose game server fell silent."""
+
+    LAST_HEARTBEAT = 1
+    ONE_INTERVAL = 2
+    LEASE_END = 3
+
+
 _STARTED_UNIT: Final = Rounding.STARTED_UNIT  # looked up for every heartbeat, which an enumeration is slow at
 
 
@@ -79,6 +87,7 @@ class Tariff(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the windows' clock shows, as the IANA database names it; UTC where empty."""
     windows: tuple[PriceWindow, ...] = ()
     """Of two that overlap the first counts; outside of all, `price_micros`."""
+    bill_on_silence: BillOnSilence = BillOnSilence.LAST_HEARTBEAT
 
 
 def cost_micros(tariff: Tariff, billable_ms: int, anchors: Anchors = ()) -> int:

@@ -8,6 +8,7 @@ from playclock.core.fields import MICROS_MAX, NAME_MAX, currency_problem, resour
 from playclock.core.ids import is_uuid
 from playclock.core.tariff import (
     WINDOWS_MAX,
+    BillOnSilence,
     PriceWindow,
     Rounding,
     Tariff,
@@ -28,6 +29,13 @@ _ROUNDINGS = {
     pb.Tariff.ROUNDING_STARTED_UNIT: Rounding.STARTED_UNIT,
     pb.Tariff.ROUNDING_EXACT: Rounding.EXACT,
 }
+_BILLS_ON_SILENCE = {
+    pb.Tariff.BILL_ON_SILENCE_UNSPECIFIED: BillOnSilence.LAST_HEARTBEAT,
+    pb.Tariff.BILL_ON_SILENCE_LAST_HEARTBEAT: BillOnSilence.LAST_HEARTBEAT,
+    pb.Tariff.BILL_ON_SILENCE_ONE_INTERVAL: BillOnSilence.ONE_INTERVAL,
+    pb.Tariff.BILL_ON_SILENCE_LEASE_END: BillOnSilence.LEASE_END,
+}
+_BILL_ON_SILENCE_MESSAGES = {bills: value for value, bills in _BILLS_ON_SILENCE.items()}
 
 Problems = dict[str, str]
 
@@ -77,6 +85,7 @@ def _resources(provisioning: pb.Provisioning) -> Iterator[Resource]:
             reserve_ms=tariff.reserve_sec * 1000,
             time_zone=tariff.time_zone,
             windows=tuple(_window(window) for window in tariff.windows),
+            bill_on_silence=_BILLS_ON_SILENCE[tariff.bill_on_silence],
         )
     for account in provisioning.accounts:
         yield core.AccountPlan(id=account.id, currency=account.currency, opening_balance_micros=account.opening_balance_micros)
@@ -173,6 +182,7 @@ def _tariff_checks(at: str, tariff: pb.Tariff) -> Iterator[tuple[str, str | None
     )
     for field in ("free_sec", "reserve_sec"):
         yield f"{at}.{field}", None if getattr(tariff, field) >= 0 else "must not be negative"
+    yield f"{at}.bill_on_silence", None if tariff.bill_on_silence in _BILLS_ON_SILENCE else "is not known"
     yield f"{at}.time_zone", time_zone_problem(tariff.time_zone)
     yield f"{at}.windows", None if len(tariff.windows) <= WINDOWS_MAX else f"expected {WINDOWS_MAX} at most"
     for index, window in enumerate(tariff.windows):
@@ -236,6 +246,7 @@ def _message(estate: core.Estate) -> pb.Provisioning:
                     reserve_sec=resource.reserve_ms // 1000,
                     time_zone=resource.time_zone,
                     windows=[_window_message(window) for window in resource.windows],
+                    bill_on_silence=_BILL_ON_SILENCE_MESSAGES[resource.bill_on_silence],
                 )
             case core.AccountPlan():
                 message.accounts.add(

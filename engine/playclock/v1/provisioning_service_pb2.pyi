@@ -273,6 +273,33 @@ class Tariff(_message.Message):
     ROUNDING_EXACT: Tariff.Rounding.ValueType  # 2
     """Time costs in proportion, rounded down to a millionth."""
 
+    class _BillOnSilence:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _BillOnSilenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Tariff._BillOnSilence.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        BILL_ON_SILENCE_UNSPECIFIED: Tariff._BillOnSilence.ValueType  # 0
+        """Not given: the same as BILL_ON_SILENCE_LAST_HEARTBEAT."""
+        BILL_ON_SILENCE_LAST_HEARTBEAT: Tariff._BillOnSilence.ValueType  # 1
+        """Until its last heartbeat."""
+        BILL_ON_SILENCE_ONE_INTERVAL: Tariff._BillOnSilence.ValueType  # 2
+        """Until a heartbeat interval after that, if it lasted so long."""
+        BILL_ON_SILENCE_LEASE_END: Tariff._BillOnSilence.ValueType  # 3
+        """Until its lease was over, but no more than a lease."""
+
+    class BillOnSilence(_BillOnSilence, metaclass=_BillOnSilenceEnumTypeWrapper):
+        """BillOnSilence says until when a session is billed whose game server fell silent."""
+
+    BILL_ON_SILENCE_UNSPECIFIED: Tariff.BillOnSilence.ValueType  # 0
+    """Not given: the same as BILL_ON_SILENCE_LAST_HEARTBEAT."""
+    BILL_ON_SILENCE_LAST_HEARTBEAT: Tariff.BillOnSilence.ValueType  # 1
+    """Until its last heartbeat."""
+    BILL_ON_SILENCE_ONE_INTERVAL: Tariff.BillOnSilence.ValueType  # 2
+    """Until a heartbeat interval after that, if it lasted so long."""
+    BILL_ON_SILENCE_LEASE_END: Tariff.BillOnSilence.ValueType  # 3
+    """Until its lease was over, but no more than a lease."""
+
     ID_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
     UNIT_SEC_FIELD_NUMBER: _builtins.int
@@ -284,6 +311,7 @@ class Tariff(_message.Message):
     RESERVE_SEC_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     WINDOWS_FIELD_NUMBER: _builtins.int
+    BILL_ON_SILENCE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the tariff."""
     currency: _builtins.str
@@ -304,6 +332,8 @@ class Tariff(_message.Message):
     """Seconds that are paid for ahead, where a lease is not enough; 0 for a lease."""
     time_zone: _builtins.str
     """Time zone of the windows, as the IANA database names it; UTC where empty."""
+    bill_on_silence: Global___Tariff.BillOnSilence.ValueType
+    """Until when a session is billed whose game server fell silent. Its play_duration_sec is until its last heartbeat all the same."""
     @_builtins.property
     def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceWindow]:
         """Other prices at other times of day. Outside all windows price_micros holds; of two that overlap the first counts."""
@@ -322,10 +352,11 @@ class Tariff(_message.Message):
         reserve_sec: _builtins.int = ...,
         time_zone: _builtins.str = ...,
         windows: _abc.Iterable[Global___PriceWindow] | None = ...,
+        bill_on_silence: Global___Tariff.BillOnSilence.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cap_micros", b"cap_micros", "currency", b"currency", "free_sec", b"free_sec", "id", b"id", "minimum_micros", b"minimum_micros", "price_micros", b"price_micros", "reserve_sec", b"reserve_sec", "rounding", b"rounding", "time_zone", b"time_zone", "unit_sec", b"unit_sec", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_on_silence", b"bill_on_silence", "cap_micros", b"cap_micros", "currency", b"currency", "free_sec", b"free_sec", "id", b"id", "minimum_micros", b"minimum_micros", "price_micros", b"price_micros", "reserve_sec", b"reserve_sec", "rounding", b"rounding", "time_zone", b"time_zone", "unit_sec", b"unit_sec", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
