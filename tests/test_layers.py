@@ -49,6 +49,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     ),
     # The wire.
     "playclock.v1": ("playclock.v1",),
+    "playclock.provider": ("playclock.provider",),
     "playclock.rpc": ("playclock.rpc", "playclock.engine", "playclock.core", "playclock.errors", "playclock.v1"),
     # Files that an operator writes, and what he reads.
     "playclock.log": (),

@@ -11,6 +11,7 @@ from msgspec.structs import fields, replace
 from playclock.core import estate, records
 from playclock.core.charge import Account, Charge
 from playclock.core.codec import FORMAT, Codec, UnknownFormat, encode
+from playclock.core.grants import FailurePolicy, Grant
 from playclock.core.launch import Launch, Seat
 from playclock.core.ott import Ott, Refusal
 from playclock.core.outage import Outage
@@ -45,6 +46,21 @@ TARIFFS = st.builds(
 )
 ANCHORS = st.lists(st.tuples(MS, MS), max_size=3).map(tuple)
 CHARGES = st.builds(Charge, TEXT, TARIFFS, MS, MS, sequence=MS, anchors=ANCHORS)
+GRANTS = st.builds(
+    Grant,
+    provider_id=TEXT,
+    charge_id=TEXT,
+    cafe_id=TEXT,
+    policy=st.sampled_from(list(FailurePolicy)),
+    limit_ms=MS,
+    granted_ms=MS,
+    is_short=st.booleans(),
+    ahead_ms=MS,
+    unheard_ms=MS,
+    closes=MS,
+    amount_micros=MS,
+    currency=TEXT,
+)
 OUTAGES = st.builds(Outage, MS, MS)
 SESSIONS = st.builds(
     Session,
@@ -72,6 +88,8 @@ SESSIONS = st.builds(
     ended_ms=nullable(MS),
     end_reason=nullable(st.sampled_from(list(EndReason))),
     client_play_duration_sec=nullable(st.integers(0, 1 << 31)),
+    resumed_ms=MS,
+    grant=nullable(GRANTS),
 )
 KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
     Session: SESSIONS,
@@ -280,9 +298,10 @@ def test_a_record_of_another_kind_is_a_fault_of_ours(other: object) -> None:
 NUMBERS: dict[type[IntEnum], str] = {
     State: "ACTIVE EXHAUSTED ENDING ENDED",
     EndReason: "CLIENT_END HEARTBEAT_TIMEOUT LAUNCHER_TIMEOUT CHARGE_EXHAUSTED REPLACED TERMINATED SERVER_RESTART MAX_DURATION",
+    FailurePolicy: "DENY ALLOW ALLOW_THEN_RECONCILE",
     Rounding: "STARTED_UNIT EXACT",
     BillOnSilence: "LAST_HEARTBEAT ONE_INTERVAL LEASE_END",
-    records.Happening: "OPENED EXHAUSTED ENDED RESUMED LOW_CREDIT",
+    records.Happening: "OPENED EXHAUSTED ENDED RESUMED LOW_CREDIT ENDING",
     Refusal: "EXPIRED ALREADY_USED GAME_MISMATCH NOT_CHARGEABLE USER_MISMATCH",
 }
 

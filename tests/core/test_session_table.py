@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from playclock.core import moves
 from playclock.core import session as core
 from playclock.core.codec import encode
+from playclock.core.grants import FailurePolicy, Grant
 from playclock.core.moves import ImpossibleTransition
 from playclock.core.session import EndReason, Event, Session, State
 from playclock.core.timers import Timers
@@ -47,16 +48,27 @@ CREDIT_MS: Final = 150_000
 NOW_MS: Final = 160_000
 
 
+def granted(session: Session) -> Session:
+    """Return the session as one that a partner pays for, which has granted as much."""
+    grant = Grant(
+        provider_id="partner",
+        charge_id="ch_1",
+        cafe_id="cafe",
+        policy=FailurePolicy.DENY,
+        limit_ms=0,
+        granted_ms=session.billed_ms or CREDIT_MS,
+    )
+    return replace(session, charge=None, grant=grant)
+
+
 def session_in(state: State, tab: "type[Tab]") -> Session:
     played = tab(CREDIT_MS // 1000)
     match state:
         case State.EXHAUSTED:
             played.advance(CREDIT_MS)
         case State.ENDING:
-            # Nothing leads there yet: it waits for an outside authority to confirm the bill.
-            return replace(
-                played.session, state=State.ENDING, end_reason=EndReason.CLIENT_END, ended_ms=None, deadline_ms=core.NEVER_MS
-            )
+            # Only where a partner pays: it has to confirm the end.
+            return moves.apply(granted(played.session), Event.END, at_ms=tab.OPENED_MS + NOW_MS, timers=Timers())
         case State.ENDED:
             played.apply(Event.END, NOW_MS)
     return played.session
@@ -96,11 +108,27 @@ def test_every_end_says_why_and_when(state: str, event: str, tab: "type[Tab]") -
     assert ended.charge.held_micros == 0
 
 
-def test_a_confirmed_end_keeps_its_reason(tab: "type[Tab]") -> None:
-    ended = apply(session_in(State.ENDING, tab), Event.CONFIRM, tab)
-    assert ended.end_reason is EndReason.CLIENT_END
-    assert ended.charge is not None
-    assert ended.charge.held_micros == 0
+@pytest.mark.parametrize(("state", "event", "target"), PAIRS)
+def test_where_a_partner_pays_every_end_waits_for_its_word(state: str, event: str, target: str, tab: "type[Tab]") -> None:
+    if target == "impossible" or state == "ENDING":
+        return
+    session = granted(session_in(State[state], tab))
+    after = apply(session, Event[event], tab)
+    if target == "ENDED":
+        assert after.state is State.ENDING
+        assert after.end_reason is REASONS[Event[event]]
+        assert after.ended_ms == tab.OPENED_MS + (CREDIT_MS if state == "ACTIVE" else NOW_MS)
+        assert after.due_ms <= after.ended_ms, "filed for whoever asks the partner"
+        assert after.deadline_ms == core.NEVER_MS
+    else:
+        assert after.state is State[target]
+
+
+def test_a_confirmed_end_keeps_its_reason_and_its_time(tab: "type[Tab]") -> None:
+    ending = session_in(State.ENDING, tab)
+    ended = moves.confirm(ending, amount_micros=70, currency="EUR", timers=Timers())
+    assert (ended.state, ended.end_reason, ended.ended_ms) == (State.ENDED, EndReason.CLIENT_END, tab.OPENED_MS + NOW_MS)
+    assert (core.amount_micros(ended), core.currency(ended), core.payer(ended)) == (70, "EUR", "provider/partner")
 
 
 def test_every_reason_has_its_event() -> None:

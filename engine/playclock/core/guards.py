@@ -65,7 +65,7 @@ def why_no_end(session: Session, now_ms: int) -> EngineError | None:
         client_play_duration_sec=session.client_play_duration_sec,
         billed_sec=sessions.billed_sec(session),
         grace_sec=sessions.grace_sec(session, now_ms),
-        amount_micros=session.charge.billed_micros if session.charge else 0,
+        amount_micros=sessions.amount_micros(session),
     )
 
 

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from playclock.core import charge as charges
+from playclock.core import meter
 from playclock.core.charge import Charge, moves_money
+from playclock.core.grants import Grant, Word, covered_ms
 from playclock.core.outage import Outage, falls_into, spread_ms
 from playclock.core.session import (
     END_REASONS,
     NEVER_MS,
-    TRANSITIONS,
     UNPROVEN,
     EndReason,
     Event,
@@ -21,6 +22,7 @@ from playclock.core.session import (
     State,
     grace_until_ms,
     is_live,
+    next_state,
 )
 from playclock.core.tariff import BillOnSilence
 from playclock.core.timers import Timers
@@ -44,15 +46,18 @@ def open_session(
     free_micros: int,
     now_ms: int,
     timers: Timers,
+    grant: Grant | None = None,
 ) -> Session | None:
-    """Open a session, or return None where the account cannot pay for one heartbeat interval, or the tariff's minimum.
+    """Open a session, or return None where nobody can pay for one heartbeat interval, or the tariff's minimum.
 
-    `charge` names the account and the tariff and holds nothing yet; `free_micros` is what the account can set aside.
+    `charge` names the account and the tariff and holds nothing yet; `free_micros` is what the account can set aside. Where a
+    partner pays, `grant` is what it has granted, and there is no charge.
     """
-    lease_until_ms = now_ms + timers.session_ttl_ms
+    if grant is not None and covered_ms(grant, 0) < timers.heartbeat_interval_ms:
+        return None
     if charge is not None:
         is_above_minimum = free_micros >= charge.tariff.minimum_micros
-        charge = _reserve(charges.anchor(charge, 0, now_ms), 0, free_micros, timers)
+        charge = meter.reserve(charges.anchor(charge, 0, now_ms), 0, free_micros, timers)
         if not is_above_minimum or charge.paid_ms < timers.heartbeat_interval_ms:
             return None
     session = Session(
@@ -66,15 +71,16 @@ def open_session(
         state=State.ACTIVE,
         started_ms=now_ms,
         last_heartbeat_ms=now_ms,
-        lease_until_ms=lease_until_ms,
+        lease_until_ms=now_ms + timers.session_ttl_ms,
         launcher_until_ms=launcher_until_ms,
-        paid_until_ms=None if charge is None else now_ms + charge.paid_ms,
+        paid_until_ms=None,
         deadline_ms=NEVER_MS,
         due_ms=NEVER_MS,
         charge=charge,
         outage_seen_ms=now_ms,
+        grant=grant,
     )
-    return _with_deadline(session, timers)
+    return _with_deadline(replace(session, paid_until_ms=meter.paid_until_ms(session)), timers)
 
 
 def advance(session: Session, *, now_ms: int, timers: Timers, outages: Sequence[Outage] = ()) -> list[Session]:
@@ -95,7 +101,7 @@ def apply(session: Session, event: Event, *, at_ms: int, timers: Timers) -> Sess
 
     Raises ImpossibleTransition where the table has no such step; nothing is changed then.
     """
-    target = TRANSITIONS[session.state].get(event)
+    target = next_state(session, event)
     if target is None:
         raise ImpossibleTransition(f"{event.name} in {session.state.name}")
     at_ms = _not_before(session, at_ms)
@@ -103,25 +109,25 @@ def apply(session: Session, event: Event, *, at_ms: int, timers: Timers) -> Sess
         return _numbered(session, _exhaust(session, at_ms, timers))
     if event is Event.TOP_UP:
         return _leave_grace(session, at_ms, timers)
-    if target is State.ENDED:
-        return _numbered(session, _end(session, END_REASONS.get(event, session.end_reason), at_ms, timers))
+    if event is Event.CONFIRM:
+        return replace(session, state=target)
+    if target is State.ENDING or target is State.ENDED:
+        return _numbered(session, _end(session, target, END_REASONS[event], at_ms, timers))
     return session
 
 
-def heartbeat(session: Session, *, free_micros: int, now_ms: int, timers: Timers) -> Session:
+def heartbeat(session: Session, *, free_micros: int, now_ms: int, timers: Timers, word: Word | None = None) -> Session:
     """Accept a heartbeat: bill the time since the last one, hold ahead to the end of the new lease.
 
-    The session is alive and advanced to now. `free_micros` is what its account can set aside beyond what it holds for it.
+    The session is alive and advanced to now. `free_micros` is what its account can set aside beyond what it holds for it;
+    `word` is what the partner said that pays for it, None where it was not asked or did not answer.
     """
     now_ms = _not_before(session, now_ms)
     heard = replace(session, last_heartbeat_ms=now_ms, lease_until_ms=now_ms + timers.session_ttl_ms)
-    if heard.charge is None:
-        return _with_deadline(heard, timers)
     if heard.state is State.EXHAUSTED:
-        return _numbered(session, _renew_in_grace(heard, heard.charge, free_micros, now_ms, timers))
-    billed, charge = _bill_until(heard, heard.charge, now_ms, timers)
-    charge = _reserve(charge, billed.billed_ms, free_micros, timers)
-    renewed = replace(billed, charge=charge, paid_until_ms=_paid_until_ms(billed, charge))
+        return _numbered(session, _renew_in_grace(heard, free_micros, word, now_ms, timers))
+    billed = meter.bill(heard, now_ms, timers)
+    renewed = meter.renew(billed, free_micros=free_micros, word=word, timers=timers)
     return _numbered(session, _with_deadline(renewed, timers))
 
 
@@ -130,8 +136,35 @@ def resume(session: Session, *, free_micros: int, now_ms: int, timers: Timers) -
 
     The session is exhausted and advanced to now. Its lease stays: that somebody paid does not prove that somebody plays.
     """
-    assert session.charge is not None
-    return _numbered(session, _renew_in_grace(session, session.charge, free_micros, _not_before(session, now_ms), timers))
+    return _numbered(session, _renew_in_grace(session, free_micros, None, _not_before(session, now_ms), timers))
+
+
+def wanted(session: Session, *, now_ms: int, timers: Timers, reserve_ms: int) -> tuple[int, int] | None:
+    """Return the time used until now, and how much to ask the partner for in all; None where enough is granted.
+
+    The session is alive and advanced to now.
+    """
+    if session.grant is None:
+        return None
+    if session.state is State.ACTIVE:
+        session = meter.bill(session, _not_before(session, now_ms), timers)
+        if session.grant is not None and session.grant.granted_ms >= session.billed_ms + timers.session_ttl_ms:
+            return None
+    return session.billed_ms, session.billed_ms + max(timers.session_ttl_ms, reserve_ms)
+
+
+def confirm(session: Session, *, amount_micros: int, currency: str, timers: Timers) -> Session:
+    """End a session for good: the partner has confirmed its end, and told what it cost."""
+    assert session.grant is not None
+    assert session.ended_ms is not None
+    grant = replace(session.grant, amount_micros=amount_micros, currency=currency)
+    return apply(replace(session, grant=grant), Event.CONFIRM, at_ms=session.ended_ms, timers=timers)
+
+
+def ask_again(session: Session, *, at_ms: int) -> Session:
+    """Note that the partner did not confirm the end, and file the session for the next try."""
+    assert session.grant is not None
+    return replace(session, grant=replace(session.grant, closes=session.grant.closes + 1), due_ms=at_ms)
 
 
 def hear_launcher(session: Session, *, launch_id: str, launcher_until_ms: int, timers: Timers) -> Session:
@@ -192,69 +225,46 @@ def _numbered(before: Session, after: Session) -> Session:
     return replace(after, charge=replace(after.charge, sequence=before.charge.sequence + 1))
 
 
-def _reserve(charge: Charge, billed_ms: int, free_micros: int, timers: Timers) -> Charge:
-    """Hold ahead to the end of a new lease, or as far as the tariff wants."""
-    return charges.reserve(charge, billed_ms + max(timers.session_ttl_ms, charge.tariff.reserve_ms), free_micros)
-
-
-def _paid_until_ms(session: Session, charge: Charge) -> int:
-    return session.started_ms + session.unbilled_ms + charge.paid_ms
-
-
-def _bill_until(session: Session, charge: Charge, until_ms: int, timers: Timers) -> tuple[Session, Charge]:
-    """Bill the time since the last bill, but never more than a lease at once, whatever any clock did."""
-    billable_ms = until_ms - session.started_ms - session.unbilled_ms
-    beyond_lease_ms = max(0, billable_ms - session.billed_ms - timers.session_ttl_ms)
-    billable_ms -= beyond_lease_ms
-    assert 0 <= billable_ms - session.billed_ms <= timers.session_ttl_ms, "no single step bills more than a lease"
-    billed = replace(session, billed_ms=billable_ms, unbilled_ms=session.unbilled_ms + beyond_lease_ms)
-    charge = charges.bill(charge, billable_ms)
-    return billed, charges.anchor(charge, billable_ms, until_ms) if beyond_lease_ms else charge
-
-
 def _exhaust(session: Session, at_ms: int, timers: Timers) -> Session:
     """Bill all that was paid for: that the credit is used up is what exhausted means."""
-    assert session.charge is not None
-    session, charge = _bill_until(session, session.charge, at_ms, timers)
-    exhausted = replace(session, state=State.EXHAUSTED, exhausted_ms=at_ms, charge=charges.release(charge))
-    return _with_deadline(exhausted, timers)
+    billed = meter.release(meter.bill(session, at_ms, timers))
+    return _with_deadline(replace(billed, state=State.EXHAUSTED, exhausted_ms=at_ms), timers)
 
 
-def _renew_in_grace(session: Session, charge: Charge, free_micros: int, now_ms: int, timers: Timers) -> Session:
-    """Go on in grace, or be active again where the account can pay for an interval once more."""
-    held = _reserve(charges.anchor(charge, session.billed_ms, now_ms), session.billed_ms, free_micros, timers)
-    if held.paid_ms < session.billed_ms + timers.heartbeat_interval_ms:
+def _renew_in_grace(session: Session, free_micros: int, word: Word | None, now_ms: int, timers: Timers) -> Session:
+    """Go on in grace, or be active again where somebody can pay for an interval once more."""
+    anchored = meter.anchor(session, session.billed_ms, now_ms)
+    held = meter.renew(anchored, free_micros=free_micros, word=word, timers=timers)
+    if not meter.can_resume(held, timers):
         return _with_deadline(session, timers)
-    return apply(replace(session, charge=held), Event.TOP_UP, at_ms=now_ms, timers=timers)
+    return apply(held, Event.TOP_UP, at_ms=now_ms, timers=timers)
 
 
 def _leave_grace(session: Session, at_ms: int, timers: Timers) -> Session:
     assert session.exhausted_ms is not None
-    assert session.charge is not None
     grace_ms = at_ms - session.exhausted_ms
-    charge = charges.anchor(session.charge, session.billed_ms, at_ms)
     active = replace(
-        session,
+        meter.anchor(session, session.billed_ms, at_ms),
         state=State.ACTIVE,
         exhausted_ms=None,
         grace_used_ms=session.grace_used_ms + grace_ms,
         unbilled_ms=session.unbilled_ms + grace_ms,
         resumed_ms=at_ms,
-        charge=charge,
     )
-    return _with_deadline(replace(active, paid_until_ms=_paid_until_ms(active, charge)), timers)
+    return _with_deadline(replace(active, paid_until_ms=meter.paid_until_ms(active)), timers)
 
 
-def _end(session: Session, reason: EndReason | None, at_ms: int, timers: Timers) -> Session:
+def _end(session: Session, state: State, reason: EndReason, at_ms: int, timers: Timers) -> Session:
     """End the session. What cannot be proven to have been played is not billed, unless the tariff says so of silence."""
-    charge = session.charge
-    if charge is not None:
-        if session.state is State.ACTIVE and reason is EndReason.HEARTBEAT_TIMEOUT:
-            session, charge = _bill_until(session, charge, _silence_until_ms(session, charge, at_ms, timers), timers)
-        elif session.state is State.ACTIVE and reason not in UNPROVEN:
-            session, charge = _bill_until(session, charge, at_ms, timers)
-        charge = charges.release(charge)
-    return replace(session, state=State.ENDED, end_reason=reason, ended_ms=at_ms, charge=charge, deadline_ms=NEVER_MS)
+    if session.state is State.ACTIVE:
+        if reason is EndReason.HEARTBEAT_TIMEOUT and session.charge is not None:
+            session = meter.bill(session, _silence_until_ms(session, session.charge, at_ms, timers), timers)
+        elif reason not in UNPROVEN:
+            session = meter.bill(session, at_ms, timers)
+    # A partner has to confirm the end, so the session is filed for whoever asks it.
+    due_ms = at_ms if state is State.ENDING else session.due_ms
+    ended = meter.release(session)
+    return replace(ended, state=state, end_reason=reason, ended_ms=at_ms, deadline_ms=NEVER_MS, due_ms=due_ms)
 
 
 def _silence_until_ms(session: Session, charge: Charge, at_ms: int, timers: Timers) -> int:
@@ -280,35 +290,34 @@ def _make_good(session: Session, outage: Outage, timers: Timers) -> Session:
     """
     stopped_ms = _not_before(session, outage.start_ms)
     lost_ms = max(0, outage.end_ms - stopped_ms)
-    charge = session.charge
-    if lost_ms and charge is not None and session.state is State.ACTIVE:
-        charge = charges.anchor(charge, stopped_ms - session.started_ms - session.unbilled_ms, outage.end_ms)
+    if lost_ms and session.state is State.ACTIVE:
+        session = meter.anchor(session, stopped_ms - session.started_ms - session.unbilled_ms, outage.end_ms)
     whole_lease_ms = timers.session_ttl_ms + spread_ms(session.id, timers.session_ttl_ms // 4)
     lease_until_ms = max(session.lease_until_ms, outage.end_ms + whole_lease_ms)
     shifted = replace(
         session,
         lease_until_ms=lease_until_ms,
         launcher_until_ms=None if session.launcher_until_ms is None else max(session.launcher_until_ms, lease_until_ms),
-        paid_until_ms=_paid_after_outage(session, charge, lost_ms, lease_until_ms, timers),
+        paid_until_ms=_paid_after_outage(session, lost_ms, lease_until_ms, timers),
         exhausted_ms=None if session.exhausted_ms is None else session.exhausted_ms + lost_ms,
         unbilled_ms=session.unbilled_ms + lost_ms,
         outage_seen_ms=outage.end_ms,
-        charge=charge,
     )
     return _with_deadline(shifted, timers)
 
 
-def _paid_after_outage(
-    session: Session, charge: Charge | None, lost_ms: int, lease_until_ms: int, timers: Timers
-) -> int | None:
+def _paid_after_outage(session: Session, lost_ms: int, lease_until_ms: int, timers: Timers) -> int | None:
     """Return until when the credit lasts.
 
     What is held for a whole lease pays for the new one too, however long that is: it will be billed as one lease. Where the
     price depends on the time of day, what is held may last longer or shorter now that time goes on later.
     """
-    if charge is None or session.paid_until_ms is None:
+    paid_ms = meter.paid_ms(session)
+    if paid_ms is None or session.paid_until_ms is None:
         return None
-    paid_until_ms = _paid_until_ms(session, charge) if charge.anchors else session.paid_until_ms
+    is_anchored = session.charge is not None and session.charge.anchors
+    paid_until_ms = meter.paid_until_ms(session) if is_anchored else session.paid_until_ms
+    assert paid_until_ms is not None
     paid_until_ms += lost_ms
-    pays_for_lease = charge.paid_ms >= session.billed_ms + timers.session_ttl_ms
+    pays_for_lease = paid_ms >= session.billed_ms + timers.session_ttl_ms
     return max(paid_until_ms, lease_until_ms) if pays_for_lease else paid_until_ms

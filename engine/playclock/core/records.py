@@ -47,6 +47,7 @@ class Happening(IntEnum):
     ENDED = 3
     RESUMED = 4
     LOW_CREDIT = 5
+    ENDING = 6
 
 
 class SessionEvent(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
@@ -63,6 +64,8 @@ def events_of(before: Session, steps: list[Session], now_ms: int) -> list[Sessio
     for after in steps:
         if after.state is State.EXHAUSTED and before.state is State.ACTIVE:
             told.append(SessionEvent(Happening.EXHAUSTED, after.exhausted_ms or 0, after))
+        elif after.state is State.ENDING and before.state is not State.ENDING:
+            told.append(SessionEvent(Happening.ENDING, after.ended_ms or 0, after))
         elif after.state is State.ENDED and before.state is not State.ENDED:
             told.append(SessionEvent(Happening.ENDED, after.ended_ms or 0, after))
         elif after.state is State.ACTIVE and before.state is State.EXHAUSTED:

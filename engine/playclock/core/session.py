@@ -6,6 +6,8 @@ every caller first advances the record to now, so that what a call hears never d
     ACTIVE ──credit out──▶ EXHAUSTED ──grace over──▶ ENDED
       ▲                        │
       └────────topped up───────┘      any ──lease over, end, replaced …──▶ ENDED
+
+Where a partner's charge authority pays, what leads to ENDED leads to ENDING first, until the partner has confirmed the end.
 """
 
 from enum import IntEnum
@@ -14,6 +16,7 @@ from typing import Final
 import msgspec
 
 from playclock.core.charge import Charge
+from playclock.core.grants import Grant
 from playclock.core.timers import Timers
 
 
@@ -137,6 +140,15 @@ class Session(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=Tr
     client_play_duration_sec: int | None = None
     resumed_ms: int = 0
     """When the session last left a grace period: all until then is billed, or was grace."""
+    grant: Grant | None = None
+    """What a partner's charge authority has granted, where that pays; there is no charge then."""
+
+
+def next_state(session: Session, event: Event) -> State | None:
+    """Return where an event leads; None where it cannot happen."""
+    target = TRANSITIONS[session.state].get(event)
+    is_unconfirmed = session.grant is not None and event is not Event.CONFIRM
+    return State.ENDING if target is State.ENDED and is_unconfirmed else target
 
 
 def is_live(session: Session) -> bool:
@@ -156,6 +168,32 @@ def played_until_ms(session: Session, now_ms: int) -> int:
 def play_duration_sec(session: Session, now_ms: int) -> int:
     """Return the whole seconds played by our clock, until now or until the end."""
     return (played_until_ms(session, now_ms) - session.started_ms) // 1000
+
+
+def gone_ms(session: Session) -> int | None:
+    """Return since when there is nothing more to do for the session; None where there is."""
+    return session.ended_ms if session.state is State.ENDED else None
+
+
+def amount_micros(session: Session) -> int:
+    """Return what the session has cost so far; where a partner pays, what it confirmed at the end."""
+    if session.charge is not None:
+        return session.charge.billed_micros
+    return 0 if session.grant is None else session.grant.amount_micros
+
+
+def currency(session: Session) -> str:
+    """Return the currency of `amount_micros`; empty where nobody pays, or a partner has not told it."""
+    if session.charge is not None:
+        return session.charge.tariff.currency
+    return "" if session.grant is None else session.grant.currency
+
+
+def payer(session: Session) -> str:
+    """Return the account that pays, or "provider/ID" where a partner does; empty where nobody does."""
+    if session.charge is not None:
+        return session.charge.account_id
+    return "" if session.grant is None else f"provider/{session.grant.provider_id}"
 
 
 def billed_sec(session: Session) -> int:

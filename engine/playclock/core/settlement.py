@@ -23,7 +23,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     game_session_id: str
     game_id: str
     account_id: str
-    """Who paid; empty where nobody did."""
+    """Who paid: an account, or "provider/ID" for a partner; empty where nobody did."""
     cafe_id: str
     provider_user_id: str
     started_ms: int
@@ -52,7 +52,7 @@ def settlement_of(session: Session, previous_hash: str) -> Settlement:
     open_ended = Settlement(
         game_session_id=session.id,
         game_id=session.game_id,
-        account_id=charge.account_id if charge else "",
+        account_id=core.payer(session),
         cafe_id=session.cafe_id,
         provider_user_id=session.provider_user_id,
         started_ms=session.started_ms,
@@ -63,8 +63,8 @@ def settlement_of(session: Session, previous_hash: str) -> Settlement:
         billed_sec=core.billed_sec(session),
         grace_sec=core.grace_sec(session, session.ended_ms),
         unproven_sec=unproven_ms // 1000,
-        amount_micros=charge.billed_micros if charge else 0,
-        currency=charge.tariff.currency if charge else "",
+        amount_micros=core.amount_micros(session),
+        currency=core.currency(session),
         tariff=charge.tariff.id if charge else "",
         previous_hash=previous_hash,
         hash="",

@@ -33,12 +33,12 @@ KINDS: Final = {
     Happening.ENDED: pb.SessionEvent.KIND_ENDED,
     Happening.RESUMED: pb.SessionEvent.KIND_RESUMED,
     Happening.LOW_CREDIT: pb.SessionEvent.KIND_LOW_CREDIT,
+    Happening.ENDING: pb.SessionEvent.KIND_ENDING,
 }
 
 
 def session_message(session: core.Session, now_ms: int) -> pb.Session:
     """Return the session as it stands at `now_ms`."""
-    charge = session.charge
     message = pb.Session(
         game_session_id=session.id,
         game_id=session.game_id,
@@ -53,10 +53,10 @@ def session_message(session: core.Session, now_ms: int) -> pb.Session:
         expire_time=timestamp(session.lease_until_ms),
         play_duration_sec=core.play_duration_sec(session, now_ms),
         is_pc_cafe=True,
-        account_id=charge.account_id if charge else "",
+        account_id=core.payer(session),
         billed_sec=core.billed_sec(session),
         grace_sec=core.grace_sec(session, now_ms),
-        amount_micros=charge.billed_micros if charge else 0,
+        amount_micros=core.amount_micros(session),
     )
     if session.ended_ms is not None:
         message.end_time.CopyFrom(timestamp(session.ended_ms))

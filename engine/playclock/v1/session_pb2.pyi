@@ -146,13 +146,13 @@ class Session(_message.Message):
     is_pc_cafe: _builtins.bool
     """Whether the player sits in a PC cafe."""
     account_id: _builtins.str
-    """The account that pays; empty where nobody does."""
+    """The account that pays, or "provider/ID" where a partner does; empty where nobody does."""
     billed_sec: _builtins.int
     """Seconds billed so far."""
     grace_sec: _builtins.int
     """Seconds of the grace period that were used."""
     amount_micros: _builtins.int
-    """Millionths of the account's currency billed so far."""
+    """Millionths of the account's currency billed so far. Where a partner pays, what it told when it confirmed the end."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the OTT was redeemed."""
@@ -231,6 +231,8 @@ class SessionEvent(_message.Message):
         """The account paid again while the grace period ran: the session is active once more."""
         KIND_LOW_CREDIT: SessionEvent._Kind.ValueType  # 5
         """The account could not hold a whole lease: the credit ends at paid_until_time unless somebody tops up."""
+        KIND_ENDING: SessionEvent._Kind.ValueType  # 6
+        """The session is over for the player; the partner that pays has still to confirm it. KIND_ENDED follows."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """Kind says what happened."""
@@ -247,6 +249,8 @@ class SessionEvent(_message.Message):
     """The account paid again while the grace period ran: the session is active once more."""
     KIND_LOW_CREDIT: SessionEvent.Kind.ValueType  # 5
     """The account could not hold a whole lease: the credit ends at paid_until_time unless somebody tops up."""
+    KIND_ENDING: SessionEvent.Kind.ValueType  # 6
+    """The session is over for the player; the partner that pays has still to confirm it. KIND_ENDED follows."""
 
     KIND_FIELD_NUMBER: _builtins.int
     EVENT_TIME_FIELD_NUMBER: _builtins.int

@@ -47,7 +47,7 @@ class Settlement(_message.Message):
     game_session_id: _builtins.str
     """Id of the session."""
     account_id: _builtins.str
-    """Id of the account that paid; empty where nobody did."""
+    """Id of the account that paid, or "provider/ID" where a partner did; empty where nobody did."""
     game_id: _builtins.str
     """Id of the game."""
     play_duration_sec: _builtins.int
