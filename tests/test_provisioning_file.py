@@ -7,6 +7,7 @@ from playclock.provisioning import load
 from playclock.tomlfile import ConfigurationError
 from playclock.v1.provisioning_service_pb2 import (
     Agent,
+    ChargeProvider,
     Developer,
     Launcher,
     MatchClient,
@@ -268,6 +269,71 @@ match_info_url = "ftp://127.0.0.1/"
         f"cafes.toml:33: [[match_client]] #1: 'game': {uuid}, not 'x'",
         "cafes.toml:34: [[match_client]] #1: 'match_info_url': expected an http or https URL of at most 2048 characters",
     ]
+
+
+PARTNER = """\
+[[provider]]
+id = "partner-1"
+target = "partner.example.com:443"
+token = "secret"
+plaintext = false
+verify_addresses = true
+deadline_ms = 500
+reserve_sec = 600
+[[cafe]]
+id = "busan"
+name = "Busan"
+networks = ["192.0.2.0/24"]
+provider = "partner-1"
+[[game]]
+id = "3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d"
+name = "A"
+api_keys = ["k"]
+on_provider_failure = "allow_then_reconcile"
+provider_failure_limit_sec = 900
+"""
+
+
+def test_a_partner_may_say_who_is_a_cafe_and_who_can_pay(cafes: Path) -> None:
+    cafes.write_text(PARTNER)
+    message = load(cafes, {}).message
+    assert list(message.providers) == [
+        ChargeProvider(
+            id="partner-1",
+            target="partner.example.com:443",
+            token="secret",
+            verify_addresses=True,
+            deadline_ms=500,
+            reserve_sec=600,
+        )
+    ]
+    assert message.cafes[0].provider == "partner-1"
+    assert message.games[0].on_provider_failure == ProvisionedGame.PROVIDER_FAILURE_ALLOW_THEN_RECONCILE
+    assert message.games[0].provider_failure_limit_sec == 900
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "problem"),
+    [
+        ('target = "partner.example.com:443"', 'target = "partner"', "3: [[provider]] #1: 'target': expected HOST:PORT"),
+        ('token = "secret"\n', "", "1: [[provider]] #1: 'token' is missing"),
+        ("plaintext = false", "plaintext = 0", "5: [[provider]] #1: 'plaintext': expected true or false, not an integer"),
+        ("deadline_ms = 500", "deadline_ms = 0", "7: [[provider]] #1: 'deadline_ms': expected 1 to 10000, not 0"),
+        (
+            'provider = "partner-1"',
+            'account = "a"\ntariff = "t"\nprovider = "p"',
+            "15: [[cafe]] #1: 'provider': pays instead of an account: leave one of the two out",
+        ),
+        (
+            '"allow_then_reconcile"',
+            '"hope"',
+            '18: [[game]] #1: \'on_provider_failure\': expected "deny", "allow" or "allow_then_reconcile", not \'hope\'',
+        ),
+    ],
+)
+def test_a_partner_that_makes_no_sense_is_refused_at_its_line(cafes: Path, right: str, wrong: str, problem: str) -> None:
+    assert PARTNER.count(right) == 1
+    assert problems_of(cafes, PARTNER.replace(right, wrong)) == [f"cafes.toml:{problem}"]
 
 
 def test_what_two_tables_may_not_share_is_refused_without_showing_secrets(cafes: Path) -> None:

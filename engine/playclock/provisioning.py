@@ -14,6 +14,7 @@ from playclock.core.fields import (
     NAME_MAX,
     currency_problem,
     resource_id_problem,
+    target_problem,
     text_problem,
     url_problem,
 )
@@ -30,6 +31,7 @@ from playclock.tomllines import KeyPath
 from playclock.tomltable import Table
 from playclock.v1.provisioning_service_pb2 import (
     Agent,
+    ChargeProvider,
     Developer,
     Launcher,
     MatchClient,
@@ -53,6 +55,11 @@ _BILLS_ON_SILENCE: Final = {
     "one_interval": Tariff.BILL_ON_SILENCE_ONE_INTERVAL,
     "lease_end": Tariff.BILL_ON_SILENCE_LEASE_END,
 }
+_FAILURE_POLICIES: Final = {
+    "deny": ProvisionedGame.PROVIDER_FAILURE_DENY,
+    "allow": ProvisionedGame.PROVIDER_FAILURE_ALLOW,
+    "allow_then_reconcile": ProvisionedGame.PROVIDER_FAILURE_ALLOW_THEN_RECONCILE,
+}
 _TABLES: Final = {
     "games": "game",
     "tariffs": "tariff",
@@ -62,6 +69,7 @@ _TABLES: Final = {
     "agents": "agent",
     "developers": "developer",
     "match_clients": "match_client",
+    "providers": "provider",
 }
 """The file's table for each field of the message."""
 _KEYS: Final = {"windows": "window", "from_time": "from", "until_time": "until"}
@@ -122,6 +130,7 @@ def load(path: Path, environ: Mapping[str, str]) -> ProvisioningFile:
         agents=root.rows("agent", _agent),
         developers=root.rows("developer", _developer),
         match_clients=root.rows("match_client", _match_client),
+        providers=root.rows("provider", _provider),
     )
     root.finish()
     file.check()
@@ -129,6 +138,7 @@ def load(path: Path, environ: Mapping[str, str]) -> ProvisioningFile:
 
 
 def _game(row: Table) -> ProvisionedGame:
+    on_provider_failure = row.text("on_provider_failure", _failure_policy_problem, default="")
     game = ProvisionedGame(
         id=row.text("id", _uuid_problem),
         number=row.integer("number", minimum=1, default=0),
@@ -138,6 +148,8 @@ def _game(row: Table) -> ProvisionedGame:
         play_url=row.text("play_url", url_problem, default=""),
         demo_url=row.text("demo_url", url_problem, default=""),
         api_keys=row.tokens("api_keys"),
+        on_provider_failure=_FAILURE_POLICIES.get(on_provider_failure, ProvisionedGame.PROVIDER_FAILURE_UNSPECIFIED),
+        provider_failure_limit_sec=row.integer("provider_failure_limit_sec", minimum=1, maximum=INT32_MAX, default=0),
     )
     row.once("id", "game", game.id)
     row.once("number", "game number", game.number)
@@ -204,13 +216,30 @@ def _cafe(row: Table) -> ProvisionedCafe:
         account=account,
         # Where the account is left out nobody is billed, so the price beside it means nothing.
         tariff=tariff if account else "",
+        provider=row.text("provider", resource_id_problem, default=""),
     )
     row.once("id", "cafe", cafe.id)
     for network in cafe.networks:
         row.once("networks", "network", network)
     if "account" in row and "tariff" not in row:
         row.wrong("account", "needs a 'tariff' beside it: without a price nothing can be billed")
+    if "account" in row and cafe.provider:
+        row.wrong("provider", "pays instead of an account: leave one of the two out")
     return cafe
+
+
+def _provider(row: Table) -> ChargeProvider:
+    provider = ChargeProvider(
+        id=row.text("id", resource_id_problem),
+        target=row.text("target", target_problem),
+        token=row.secret("token"),
+        plaintext=row.flag("plaintext"),
+        verify_addresses=row.flag("verify_addresses"),
+        deadline_ms=row.integer("deadline_ms", minimum=1, maximum=10_000, default=0),
+        reserve_sec=row.integer("reserve_sec", minimum=0, maximum=INT32_MAX, default=0),
+    )
+    row.once("id", "provider", provider.id)
+    return provider
 
 
 def _launcher(row: Table) -> Launcher:
@@ -262,3 +291,7 @@ def _rounding_problem(text: str) -> str | None:
 
 def _bill_on_silence_problem(text: str) -> str | None:
     return None if text in _BILLS_ON_SILENCE else f'expected "last_heartbeat", "one_interval" or "lease_end", not {text!r}'
+
+
+def _failure_policy_problem(text: str) -> str | None:
+    return None if text in _FAILURE_POLICIES else f'expected "deny", "allow" or "allow_then_reconcile", not {text!r}'

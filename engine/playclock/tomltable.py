@@ -99,6 +99,14 @@ class Table:
             return value
         return minimum
 
+    def flag(self, key: str) -> bool:
+        """Return a boolean; false where the key is absent."""
+        value = self._take(key, False)
+        if isinstance(value, bool):
+            return value
+        self._wrong_type(key, "true or false", value)
+        return False
+
     def milliseconds(self, key: str) -> int | None:
         """Read a duration in seconds, fractions allowed, as milliseconds; None where it is absent."""
         value = self._take(key, None)

@@ -131,6 +131,8 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         play_url=TEXT,
         demo_url=TEXT,
         api_key_hashes=st.lists(st.binary(min_size=32, max_size=32), max_size=2).map(tuple),
+        failure_policy=st.sampled_from(list(FailurePolicy)),
+        failure_limit_ms=MS,
     ),
     estate.AccountPlan: st.builds(estate.AccountPlan, id=TEXT, currency=TEXT, opening_balance_micros=MS),
     estate.Cafe: st.builds(
@@ -140,6 +142,17 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         networks=st.lists(TEXT, max_size=2).map(tuple),
         account_id=nullable(TEXT),
         tariff_id=nullable(TEXT),
+        provider_id=nullable(TEXT),
+    ),
+    estate.Provider: st.builds(
+        estate.Provider,
+        id=TEXT,
+        target=TEXT,
+        token=st.binary(max_size=8),
+        is_plaintext=st.booleans(),
+        verifies_addresses=st.booleans(),
+        deadline_ms=MS,
+        reserve_ms=MS,
     ),
     estate.Launcher: st.builds(estate.Launcher, id=TEXT, secrets=st.lists(st.binary(max_size=8), max_size=2).map(tuple)),
     estate.Agent: st.builds(

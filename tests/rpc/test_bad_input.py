@@ -11,6 +11,7 @@ from playclock.v1 import (
     Agent,
     ApplyProvisioningRequest,
     BatchHeartbeatRequest,
+    ChargeProvider,
     Developer,
     EndLaunchRequest,
     EndSessionRequest,
@@ -130,6 +131,9 @@ def bad_provisioning() -> list[tuple[Provisioning, str]]:
     cafe: Callable[..., Provisioning] = lambda **changed: Provisioning(  # noqa: E731
         cafes=[ProvisionedCafe(**{"id": "c", "name": "C", **changed})]
     )
+    provider: Callable[..., Provisioning] = lambda **changed: Provisioning(  # noqa: E731
+        providers=[ChargeProvider(**{"id": "p", "target": "127.0.0.1:1", "token": "t", **changed})]
+    )
     return [
         *((game(id=id_), "games[0].id") for id_ in BAD_UUIDS),
         (game(number=-1), "games[0].number"),
@@ -178,6 +182,30 @@ def bad_provisioning() -> list[tuple[Provisioning, str]]:
         *((cafe(networks=[network]), "cafes[0].networks") for network in ("", "x", "10.0.0.1/8", "10.0.0.0/33")),
         (cafe(account="a", tariff="standard"), "cafe/c"),
         (cafe(account="cafe-1", tariff="t"), "cafe/c"),
+        (cafe(provider="p"), "cafe/c"),
+        (cafe(provider="p", account="cafe-1", tariff="standard"), "cafe/c"),
+        (game(on_provider_failure=4), "games[0].on_provider_failure"),
+        (game(provider_failure_limit_sec=-1), "games[0].provider_failure_limit_sec"),
+        *((provider(id=id_), "providers[0].id") for id_ in ("", "a b")),
+        *(
+            (provider(target=target), "providers[0].target")
+            for target in (
+                "",
+                "partner",
+                "partner:",
+                ":1",
+                "p:0",
+                "p:65536",
+                "unix:/x",
+                "p:1/x",
+                "a b:1",
+                "http://p:1",
+                "[x]:1",
+            )
+        ),
+        *((provider(token=token), "providers[0].token") for token in ("", "x" * 513)),
+        *((provider(deadline_ms=ms), "providers[0].deadline_ms") for ms in (-1, 10_001)),
+        (provider(reserve_sec=-1), "providers[0].reserve_sec"),
         (Provisioning(launchers=[Launcher(id="", secret="s")]), "launchers[0].id"),
         (Provisioning(launchers=[Launcher(id="l")]), "launchers[0].secret"),
         (Provisioning(agents=[Agent(name="A")]), "agents[0].id"),
@@ -206,6 +234,8 @@ ANYTHING_GOES = {
     "ListSessionsRequest.cafe_id": "a filter: what matches nothing lists nothing",
     "WatchSessionsRequest.game_id": "a filter: what matches nothing tells nothing",
     "WatchSessionsRequest.game_session_id": "a filter: what matches nothing tells nothing",
+    "ChargeProvider.plaintext": "both values are good",
+    "ChargeProvider.verify_addresses": "both values are good",
     "Agent.api_token": "absent or whatever the operator chose",
     "Agent.games": "numbers of games that may be described later",
 }
@@ -245,6 +275,7 @@ PROVISIONED: dict[str, type[Message]] = {
     "agents": Agent,
     "developers": Developer,
     "match_clients": MatchClient,
+    "providers": ChargeProvider,
 }
 
 
@@ -252,7 +283,8 @@ def test_every_field_of_every_request_has_a_bad_value_or_a_reason() -> None:
     kinds: set[type[Message]] = {type(message) for _, message, _ in CASES} | set(PROVISIONED.values())
     fields = {f"{kind.DESCRIPTOR.name}.{field.name}" for kind in kinds for field in kind.DESCRIPTOR.fields}
     # What refers to something is refused in the name of what refers.
-    tested = {"ProvisionedCafe.account", "ProvisionedCafe.tariff", "MatchClient.game", "ApplyProvisioningRequest.provisioning"}
+    references = {"ProvisionedCafe.account", "ProvisionedCafe.tariff", "ProvisionedCafe.provider", "MatchClient.game"}
+    tested = {*references, "ApplyProvisioningRequest.provisioning"}
     for _, message, path in CASES:
         place, _, field = path.partition("[0].")
         kind = PROVISIONED[place] if field else type(message)

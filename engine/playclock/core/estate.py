@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from playclock.core.grants import FailurePolicy
 from playclock.core.ids import partition_of
 from playclock.core.tariff import Tariff
 
@@ -27,6 +28,10 @@ class Game(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True)
     play_url: str
     demo_url: str
     api_key_hashes: tuple[bytes, ...]
+    failure_policy: FailurePolicy = FailurePolicy.DENY
+    """What becomes of its sessions while the partner that pays for them does not answer."""
+    failure_limit_ms: int = 3_600_000
+    """How long one of its sessions may go on in all without the partner's word."""
 
 
 class AccountPlan(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
@@ -45,11 +50,28 @@ class Cafe(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True)
     networks: tuple[str, ...]
     account_id: str | None
     tariff_id: str | None
+    provider_id: str | None = None
+    """The partner that pays instead of an account."""
 
     @property
     def partition(self) -> int:
         """Where everything lies that happens in the cafe: with the account that pays for it."""
         return partition_of("cafe", self.id) if self.account_id is None else partition_of("account", self.account_id)
+
+
+class Provider(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
+    """A partner who says which addresses are its cafes', and whether they can pay."""
+
+    id: str
+    target: str
+    """Where it listens, HOST:PORT."""
+    token: bytes
+    is_plaintext: bool
+    verifies_addresses: bool
+    deadline_ms: int
+    """How long to wait for an answer."""
+    reserve_ms: int
+    """How much to ask for ahead, where a lease is not enough."""
 
 
 class Launcher(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
@@ -84,7 +106,7 @@ class MatchClient(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_onl
     match_info_url: str
 
 
-Resource = Game | Tariff | AccountPlan | Cafe | Launcher | Agent | Developer | MatchClient
+Resource = Game | Tariff | AccountPlan | Cafe | Launcher | Agent | Developer | MatchClient | Provider
 
 KINDS: Mapping[str, type[Resource]] = {
     "game": Game,
@@ -95,6 +117,7 @@ KINDS: Mapping[str, type[Resource]] = {
     "agent": Agent,
     "developer": Developer,
     "matchclient": MatchClient,
+    "provider": Provider,
 }
 """The kinds of resources, as their keys name them."""
 
@@ -129,6 +152,7 @@ class Estate:
         self.tariffs = {tariff.id: tariff for tariff in self._all(Tariff)}
         self.plans = {plan.id: plan for plan in self._all(AccountPlan)}
         self.cafes = {cafe.id: cafe for cafe in self._all(Cafe)}
+        self.providers = {provider.id: provider for provider in self._all(Provider)}
         self.launchers = {launcher.id: launcher for launcher in self._all(Launcher)}
         self.match_clients = self._all(MatchClient)
         self.game_of_key = {digest: game.id for game in self.games.values() for digest in game.api_key_hashes}
@@ -202,6 +226,10 @@ def problems(estate: Estate) -> dict[str, str]:
 
 
 def _cafe_problem(estate: Estate, cafe: Cafe) -> str | None:
+    if cafe.provider_id is not None:
+        if cafe.account_id is not None or cafe.tariff_id is not None:
+            return "who pays is a provider, or an account with a tariff"
+        return None if cafe.provider_id in estate.providers else f"there is no provider {cafe.provider_id}"
     if (cafe.account_id is None) != (cafe.tariff_id is None):
         return "account and tariff go together"
     if cafe.account_id is None or cafe.tariff_id is None:

@@ -17,6 +17,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PRINTABLE = re.compile(r"[\x20-\x7e]+", re.ASCII)
 _RESOURCE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z][A-Z0-9_]{1,15}", re.ASCII)
+_TARGET = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):([0-9]{1,5})", re.ASCII)
 _URL = re.compile(r"https?://[\x21-\x7e]+", re.ASCII)
 
 
@@ -51,3 +52,9 @@ def url_problem(text: str) -> str | None:
     if text and (len(text) > URL_MAX or not _URL.fullmatch(text)):
         return f"expected an http or https URL of at most {URL_MAX} characters"
     return None
+
+
+def target_problem(text: str) -> str | None:
+    """Check where a server listens."""
+    match = _TARGET.fullmatch(text)
+    return None if match and 0 < int(match[1]) < 65_536 else "expected HOST:PORT"

@@ -4,24 +4,12 @@ from collections.abc import Iterator
 
 from playclock.core import estate as core
 from playclock.core.estate import Resource, hash_key, parse_network
-from playclock.core.fields import MICROS_MAX, NAME_MAX, currency_problem, resource_id_problem, text_problem, url_problem
-from playclock.core.ids import is_uuid
-from playclock.core.tariff import (
-    WINDOWS_MAX,
-    BillOnSilence,
-    PriceWindow,
-    Rounding,
-    Tariff,
-    from_time_problem,
-    minimum_problem,
-    minute_of,
-    time_of,
-    time_zone_problem,
-    until_time_problem,
-)
+from playclock.core.grants import FailurePolicy
+from playclock.core.tariff import BillOnSilence, PriceWindow, Rounding, Tariff, minute_of, time_of
 from playclock.engine import Engine
 from playclock.errors import BadRequest
 from playclock.rpc.call import Call
+from playclock.rpc.provisioning_checks import problems
 from playclock.v1 import provisioning_service_pb2 as pb
 
 _ROUNDINGS = {
@@ -36,8 +24,16 @@ _BILLS_ON_SILENCE = {
     pb.Tariff.BILL_ON_SILENCE_LEASE_END: BillOnSilence.LEASE_END,
 }
 _BILL_ON_SILENCE_MESSAGES = {bills: value for value, bills in _BILLS_ON_SILENCE.items()}
+_FAILURE_POLICIES = {
+    pb.ProvisionedGame.PROVIDER_FAILURE_UNSPECIFIED: FailurePolicy.DENY,
+    pb.ProvisionedGame.PROVIDER_FAILURE_DENY: FailurePolicy.DENY,
+    pb.ProvisionedGame.PROVIDER_FAILURE_ALLOW: FailurePolicy.ALLOW,
+    pb.ProvisionedGame.PROVIDER_FAILURE_ALLOW_THEN_RECONCILE: FailurePolicy.ALLOW_THEN_RECONCILE,
+}
+_FAILURE_POLICY_MESSAGES = {policy: value for value, policy in _FAILURE_POLICIES.items()}
 
-Problems = dict[str, str]
+FAILURE_LIMIT_SEC = 3_600
+DEADLINE_MS = 1_000
 
 
 class ProvisioningServicer:
@@ -48,7 +44,7 @@ class ProvisioningServicer:
 
     async def ApplyProvisioning(self, request: pb.ApplyProvisioningRequest, call: Call) -> pb.ApplyProvisioningResponse:  # noqa: ARG002
         """Create and update resources."""
-        found = dict(_problems(request.provisioning))
+        found = dict(problems(request.provisioning))
         if found:
             raise BadRequest(found)
         changes = await self._engine.estate.apply(list(_resources(request.provisioning)), validate_only=request.validate_only)
@@ -71,6 +67,8 @@ def _resources(provisioning: pb.Provisioning) -> Iterator[Resource]:
             play_url=game.play_url,
             demo_url=game.demo_url,
             api_key_hashes=tuple(hash_key(key) for key in game.api_keys),
+            failure_policy=_FAILURE_POLICIES[game.on_provider_failure],
+            failure_limit_ms=(game.provider_failure_limit_sec or FAILURE_LIMIT_SEC) * 1000,
         )
     for tariff in provisioning.tariffs:
         yield Tariff(
@@ -96,6 +94,17 @@ def _resources(provisioning: pb.Provisioning) -> Iterator[Resource]:
             networks=tuple(str(parse_network(network)) for network in cafe.networks),
             account_id=cafe.account or None,
             tariff_id=cafe.tariff or None,
+            provider_id=cafe.provider or None,
+        )
+    for provider in provisioning.providers:
+        yield core.Provider(
+            id=provider.id,
+            target=provider.target,
+            token=provider.token.encode(),
+            is_plaintext=provider.plaintext,
+            verifies_addresses=provider.verify_addresses,
+            deadline_ms=provider.deadline_ms or DEADLINE_MS,
+            reserve_ms=provider.reserve_sec * 1000,
         )
     for launcher in provisioning.launchers:
         yield core.Launcher(id=launcher.id, secrets=(launcher.secret.encode(),))
@@ -120,105 +129,6 @@ def _window(window: pb.PriceWindow) -> PriceWindow:
     return PriceWindow(from_minute, until_minute, window.price_micros, tuple(window.weekdays))
 
 
-def _problems(provisioning: pb.Provisioning) -> Iterator[tuple[str, str]]:
-    """Yield the path of each field that is wrong, and what is wrong with it."""
-    for path, problem in _checks(provisioning):
-        if problem:
-            yield path, problem
-    for name, ids in (
-        ("games", [game.id for game in provisioning.games]),
-        ("tariffs", [tariff.id for tariff in provisioning.tariffs]),
-        ("accounts", [account.id for account in provisioning.accounts]),
-        ("cafes", [cafe.id for cafe in provisioning.cafes]),
-        ("launchers", [launcher.id for launcher in provisioning.launchers]),
-        ("agents", [str(agent.id) for agent in provisioning.agents]),
-        ("developers", [developer.id for developer in provisioning.developers]),
-        ("match_clients", [client.client_id for client in provisioning.match_clients]),
-    ):
-        for twice in {each for each in ids if ids.count(each) > 1}:
-            yield name, f"{twice} is described twice"
-
-
-def _checks(provisioning: pb.Provisioning) -> Iterator[tuple[str, str | None]]:
-    for index, game in enumerate(provisioning.games):
-        at = f"games[{index}]"
-        yield f"{at}.id", None if is_uuid(game.id) else "expected a lower-case UUID"
-        yield f"{at}.number", None if game.number >= 0 else "must not be negative"
-        yield f"{at}.name", text_problem(game.name, NAME_MAX)
-        yield f"{at}.brand", text_problem(game.brand, NAME_MAX, required=False)
-        for field in ("image_url", "play_url", "demo_url"):
-            yield f"{at}.{field}", url_problem(getattr(game, field))
-        for key in game.api_keys:
-            yield f"{at}.api_keys", _secret_problem(key)
-    for index, tariff in enumerate(provisioning.tariffs):
-        yield from _tariff_checks(f"tariffs[{index}]", tariff)
-    for index, account in enumerate(provisioning.accounts):
-        at = f"accounts[{index}]"
-        yield f"{at}.id", resource_id_problem(account.id)
-        yield f"{at}.currency", currency_problem(account.currency)
-        yield f"{at}.opening_balance_micros", _micros_problem(account.opening_balance_micros)
-    for index, cafe in enumerate(provisioning.cafes):
-        at = f"cafes[{index}]"
-        yield f"{at}.id", resource_id_problem(cafe.id)
-        yield f"{at}.name", text_problem(cafe.name, NAME_MAX)
-        for network in cafe.networks:
-            yield f"{at}.networks", None if parse_network(network) else f"{network!r} is no network in CIDR notation"
-    for index, launcher in enumerate(provisioning.launchers):
-        yield f"launchers[{index}].id", resource_id_problem(launcher.id)
-        yield f"launchers[{index}].secret", _secret_problem(launcher.secret)
-    yield from _partner_checks(provisioning)
-
-
-def _tariff_checks(at: str, tariff: pb.Tariff) -> Iterator[tuple[str, str | None]]:
-    yield f"{at}.id", resource_id_problem(tariff.id)
-    yield f"{at}.currency", currency_problem(tariff.currency)
-    yield f"{at}.unit_sec", None if tariff.unit_sec > 0 else "must be positive"
-    yield f"{at}.price_micros", _micros_problem(tariff.price_micros)
-    yield f"{at}.rounding", None if tariff.rounding in _ROUNDINGS else "is not known"
-    yield f"{at}.cap_micros", _micros_problem(tariff.cap_micros)
-    yield (
-        f"{at}.minimum_micros",
-        _micros_problem(tariff.minimum_micros) or minimum_problem(tariff.minimum_micros, tariff.cap_micros),
-    )
-    for field in ("free_sec", "reserve_sec"):
-        yield f"{at}.{field}", None if getattr(tariff, field) >= 0 else "must not be negative"
-    yield f"{at}.bill_on_silence", None if tariff.bill_on_silence in _BILLS_ON_SILENCE else "is not known"
-    yield f"{at}.time_zone", time_zone_problem(tariff.time_zone)
-    yield f"{at}.windows", None if len(tariff.windows) <= WINDOWS_MAX else f"expected {WINDOWS_MAX} at most"
-    for index, window in enumerate(tariff.windows):
-        yield from _window_checks(f"{at}.windows[{index}]", window)
-
-
-def _window_checks(at: str, window: pb.PriceWindow) -> Iterator[tuple[str, str | None]]:
-    is_empty = window.from_time == window.until_time
-    yield f"{at}.from_time", from_time_problem(window.from_time)
-    yield f"{at}.until_time", until_time_problem(window.until_time) or ("is the same as from_time" if is_empty else None)
-    yield f"{at}.price_micros", _micros_problem(window.price_micros)
-    yield f"{at}.weekdays", None if all(1 <= day <= 7 for day in window.weekdays) else "expected 1 to 7"
-
-
-def _partner_checks(provisioning: pb.Provisioning) -> Iterator[tuple[str, str | None]]:
-    for index, agent in enumerate(provisioning.agents):
-        yield f"agents[{index}].id", None if agent.id > 0 else "must be positive"
-        yield f"agents[{index}].name", text_problem(agent.name, NAME_MAX)
-    for index, developer in enumerate(provisioning.developers):
-        yield f"developers[{index}].id", None if is_uuid(developer.id) else "expected a lower-case UUID"
-        yield f"developers[{index}].secret", _secret_problem(developer.secret)
-    for index, client in enumerate(provisioning.match_clients):
-        at = f"match_clients[{index}]"
-        yield f"{at}.client_id", resource_id_problem(client.client_id)
-        yield f"{at}.client_secret", _secret_problem(client.client_secret)
-        yield f"{at}.match_info_url", url_problem(client.match_info_url)
-
-
-def _secret_problem(secret: str) -> str | None:
-    return None if 1 <= len(secret) <= 512 else "expected 1 to 512 characters"
-
-
-def _micros_problem(micros: int) -> str | None:
-    return None if 0 <= micros <= MICROS_MAX else f"expected 0 to {MICROS_MAX}"
-
-
 def _message(estate: core.Estate) -> pb.Provisioning:
     message = pb.Provisioning()
     for resource in estate.resources.values():
@@ -232,6 +142,8 @@ def _message(estate: core.Estate) -> pb.Provisioning:
                     image_url=resource.image_url,
                     play_url=resource.play_url,
                     demo_url=resource.demo_url,
+                    on_provider_failure=_FAILURE_POLICY_MESSAGES[resource.failure_policy],
+                    provider_failure_limit_sec=resource.failure_limit_ms // 1000,
                 )
             case Tariff():
                 message.tariffs.add(
@@ -259,16 +171,32 @@ def _message(estate: core.Estate) -> pb.Provisioning:
                     networks=resource.networks,
                     account=resource.account_id or "",
                     tariff=resource.tariff_id or "",
+                    provider=resource.provider_id or "",
                 )
-            case core.Launcher():
-                message.launchers.add(id=resource.id)
-            case core.Agent():
-                message.agents.add(id=resource.id, name=resource.name, games=resource.games)
-            case core.Developer():
-                message.developers.add(id=resource.id)
-            case core.MatchClient():
-                message.match_clients.add(client_id=resource.id, game=resource.game_id, match_info_url=resource.match_info_url)
+            case core.Provider():
+                message.providers.add(
+                    id=resource.id,
+                    target=resource.target,
+                    plaintext=resource.is_plaintext,
+                    verify_addresses=resource.verifies_addresses,
+                    deadline_ms=resource.deadline_ms,
+                    reserve_sec=resource.reserve_ms // 1000,
+                )
+            case _:
+                _show_caller(message, resource)
     return message
+
+
+def _show_caller(message: pb.Provisioning, resource: Resource) -> None:
+    match resource:
+        case core.Launcher():
+            message.launchers.add(id=resource.id)
+        case core.Agent():
+            message.agents.add(id=resource.id, name=resource.name, games=resource.games)
+        case core.Developer():
+            message.developers.add(id=resource.id)
+        case core.MatchClient():
+            message.match_clients.add(client_id=resource.id, game=resource.game_id, match_info_url=resource.match_info_url)
 
 
 def _window_message(window: PriceWindow) -> pb.PriceWindow:

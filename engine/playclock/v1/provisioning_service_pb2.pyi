@@ -140,6 +140,7 @@ class Provisioning(_message.Message):
     AGENTS_FIELD_NUMBER: _builtins.int
     DEVELOPERS_FIELD_NUMBER: _builtins.int
     MATCH_CLIENTS_FIELD_NUMBER: _builtins.int
+    PROVIDERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def games(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProvisionedGame]:
         """The games."""
@@ -172,6 +173,10 @@ class Provisioning(_message.Message):
     def match_clients(self) -> _containers.RepeatedCompositeFieldContainer[Global___MatchClient]:
         """The clients of the match API."""
 
+    @_builtins.property
+    def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChargeProvider]:
+        """The partners who say which addresses are their cafes', and whether they can pay."""
+
     def __init__(
         self,
         *,
@@ -183,10 +188,11 @@ class Provisioning(_message.Message):
         agents: _abc.Iterable[Global___Agent] | None = ...,
         developers: _abc.Iterable[Global___Developer] | None = ...,
         match_clients: _abc.Iterable[Global___MatchClient] | None = ...,
+        providers: _abc.Iterable[Global___ChargeProvider] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "agents", b"agents", "cafes", b"cafes", "developers", b"developers", "games", b"games", "launchers", b"launchers", "match_clients", b"match_clients", "tariffs", b"tariffs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "agents", b"agents", "cafes", b"cafes", "developers", b"developers", "games", b"games", "launchers", b"launchers", "match_clients", b"match_clients", "providers", b"providers", "tariffs", b"tariffs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -198,6 +204,33 @@ class ProvisionedGame(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _ProviderFailure:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ProviderFailureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ProvisionedGame._ProviderFailure.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        PROVIDER_FAILURE_UNSPECIFIED: ProvisionedGame._ProviderFailure.ValueType  # 0
+        """Not given: the same as PROVIDER_FAILURE_DENY."""
+        PROVIDER_FAILURE_DENY: ProvisionedGame._ProviderFailure.ValueType  # 1
+        """None opens, and those that are open go on for as long as was granted."""
+        PROVIDER_FAILURE_ALLOW: ProvisionedGame._ProviderFailure.ValueType  # 2
+        """They open and go on. Nobody pays for the time that was not granted."""
+        PROVIDER_FAILURE_ALLOW_THEN_RECONCILE: ProvisionedGame._ProviderFailure.ValueType  # 3
+        """They open and go on. The partner hears of the time afterwards, and pays."""
+
+    class ProviderFailure(_ProviderFailure, metaclass=_ProviderFailureEnumTypeWrapper):
+        """ProviderFailure says what becomes of sessions while the partner that pays for them does not answer."""
+
+    PROVIDER_FAILURE_UNSPECIFIED: ProvisionedGame.ProviderFailure.ValueType  # 0
+    """Not given: the same as PROVIDER_FAILURE_DENY."""
+    PROVIDER_FAILURE_DENY: ProvisionedGame.ProviderFailure.ValueType  # 1
+    """None opens, and those that are open go on for as long as was granted."""
+    PROVIDER_FAILURE_ALLOW: ProvisionedGame.ProviderFailure.ValueType  # 2
+    """They open and go on. Nobody pays for the time that was not granted."""
+    PROVIDER_FAILURE_ALLOW_THEN_RECONCILE: ProvisionedGame.ProviderFailure.ValueType  # 3
+    """They open and go on. The partner hears of the time afterwards, and pays."""
+
     ID_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
@@ -206,6 +239,8 @@ class ProvisionedGame(_message.Message):
     PLAY_URL_FIELD_NUMBER: _builtins.int
     DEMO_URL_FIELD_NUMBER: _builtins.int
     API_KEYS_FIELD_NUMBER: _builtins.int
+    ON_PROVIDER_FAILURE_FIELD_NUMBER: _builtins.int
+    PROVIDER_FAILURE_LIMIT_SEC_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the game: a UUID in its canonical lower-case form."""
     number: _builtins.int
@@ -220,6 +255,10 @@ class ProvisionedGame(_message.Message):
     """Where it is played."""
     demo_url: _builtins.str
     """Where its demo is played; empty for none."""
+    on_provider_failure: Global___ProvisionedGame.ProviderFailure.ValueType
+    """What becomes of its sessions while the partner that pays for them does not answer."""
+    provider_failure_limit_sec: _builtins.int
+    """Seconds that one session may go on in all without the partner's word, where it may at all; 3600 where 0."""
     @_builtins.property
     def api_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Keys of its game servers. Input only."""
@@ -235,10 +274,12 @@ class ProvisionedGame(_message.Message):
         play_url: _builtins.str = ...,
         demo_url: _builtins.str = ...,
         api_keys: _abc.Iterable[_builtins.str] | None = ...,
+        on_provider_failure: Global___ProvisionedGame.ProviderFailure.ValueType = ...,
+        provider_failure_limit_sec: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_keys", b"api_keys", "brand", b"brand", "demo_url", b"demo_url", "id", b"id", "image_url", b"image_url", "name", b"name", "number", b"number", "play_url", b"play_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_keys", b"api_keys", "brand", b"brand", "demo_url", b"demo_url", "id", b"id", "image_url", b"image_url", "name", b"name", "number", b"number", "on_provider_failure", b"on_provider_failure", "play_url", b"play_url", "provider_failure_limit_sec", b"provider_failure_limit_sec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -439,6 +480,7 @@ class ProvisionedCafe(_message.Message):
     NETWORKS_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
     TARIFF_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the cafe."""
     name: _builtins.str
@@ -447,6 +489,8 @@ class ProvisionedCafe(_message.Message):
     """The account that pays; empty where nobody does."""
     tariff: _builtins.str
     """The price; required with an account."""
+    provider: _builtins.str
+    """The partner that pays instead of an account."""
     @_builtins.property
     def networks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Its addresses in CIDR notation. Where cafes' networks lie within each other, the narrowest counts."""
@@ -459,14 +503,61 @@ class ProvisionedCafe(_message.Message):
         networks: _abc.Iterable[_builtins.str] | None = ...,
         account: _builtins.str = ...,
         tariff: _builtins.str = ...,
+        provider: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "id", b"id", "name", b"name", "networks", b"networks", "tariff", b"tariff"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "id", b"id", "name", b"name", "networks", b"networks", "provider", b"provider", "tariff", b"tariff"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ProvisionedCafe: _TypeAlias = ProvisionedCafe  # noqa: Y015
+
+@_typing.final
+class ChargeProvider(_message.Message):
+    """ChargeProvider is a partner who implements playclock.provider.v1."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    PLAINTEXT_FIELD_NUMBER: _builtins.int
+    VERIFY_ADDRESSES_FIELD_NUMBER: _builtins.int
+    DEADLINE_MS_FIELD_NUMBER: _builtins.int
+    RESERVE_SEC_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Id of the partner."""
+    target: _builtins.str
+    """Where it listens, HOST:PORT."""
+    token: _builtins.str
+    """Sent as "authorization: Bearer …" with every call. Input only."""
+    plaintext: _builtins.bool
+    """Whether to call it without TLS."""
+    verify_addresses: _builtins.bool
+    """Whether to ask it about addresses that are no cafe's here."""
+    deadline_ms: _builtins.int
+    """Milliseconds within which it has to answer; 1000 where 0."""
+    reserve_sec: _builtins.int
+    """Seconds to ask for ahead, where a lease is not enough, so that it is asked less often; 0 for a lease."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        target: _builtins.str = ...,
+        token: _builtins.str = ...,
+        plaintext: _builtins.bool = ...,
+        verify_addresses: _builtins.bool = ...,
+        deadline_ms: _builtins.int = ...,
+        reserve_sec: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deadline_ms", b"deadline_ms", "id", b"id", "plaintext", b"plaintext", "reserve_sec", b"reserve_sec", "target", b"target", "token", b"token", "verify_addresses", b"verify_addresses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChargeProvider: _TypeAlias = ChargeProvider  # noqa: Y015
 
 @_typing.final
 class Launcher(_message.Message):
