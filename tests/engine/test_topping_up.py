@@ -73,6 +73,17 @@ class TestTopUp:
             await world.engine.accounts.top_up(OPERATOR, world.ACCOUNT, 2 * MINUTE, request_id="r")
         assert (await world.account()).balance_micros == world.OPENING_MICROS + MINUTE
 
+    async def test_a_repeat_days_later_still_gets_the_first_answer(self, world: "World", clock: ManualClock) -> None:
+        accounts = world.engine.accounts
+        first = await accounts.top_up(OPERATOR, world.ACCOUNT, MINUTE, request_id="r")
+        for _ in range(2):
+            clock.advance(200 * 86_400 - 1)
+            await world.engine.sweep()
+            assert await accounts.top_up(OPERATOR, world.ACCOUNT, MINUTE, request_id="r") == first
+            with pytest.raises(RequestIdReused):
+                await accounts.top_up(OPERATOR, world.ACCOUNT, 2 * MINUTE, request_id="r")
+        assert (await world.account()).balance_micros == world.OPENING_MICROS + MINUTE
+
     async def test_callers_have_request_ids_of_their_own(self, world: "World") -> None:
         for caller in (OPERATOR, Caller(Role.OPERATOR, "another")):
             await world.engine.accounts.top_up(caller, world.ACCOUNT, MINUTE, request_id="r")

@@ -23,7 +23,7 @@ from playclock.stores.base import StoreUnavailable
 RESUMED_MAX: Final = 1_000
 """How many records of the partition a top-up looks at for sessions in grace; the others resume at their next heartbeat."""
 REVERSIBLE_MS: Final = 400 * 86_400_000
-"""How long a top-up can be taken back: a year and a month."""
+"""How long a top-up can be taken back, and its request id gets the first answer: a year and a month."""
 DAY_MS: Final = 86_400_000
 
 
@@ -71,7 +71,8 @@ class Accounts:
             raise BadRequest({"request_id": problem})
         context, key = self._context, account_key(account_id)
         partition = int(key[:2], 16)
-        await requests.claim(context, caller, request_id, ("TopUpAccount", account_id, str(amount_micros)))
+        contents = ("TopUpAccount", account_id, str(amount_micros))
+        await requests.claim(context, caller, request_id, contents, retain_ms=REVERSIBLE_MS)
         answers_at = answer_key(partition, requests.name_of(caller), request_id)
         transfer_id = transfer_id_of(account_id, requests.name_of(caller), request_id)
 
@@ -91,7 +92,8 @@ class Accounts:
             context.tell(work, transfer)
             context.tell(work, Audit(work.now_ms, requests.name_of(caller), "TopUpAccount", account_id, transfer_id))
             answer = Booked(credited, transfer_id)
-            retain_until_ms = work.now_ms + context.timers.tombstone_retention_ms
+            # Kept with the top-up: a repeat after a day must neither credit again nor meet a transfer that is there already.
+            retain_until_ms = work.now_ms + REVERSIBLE_MS
             work.write(answers_at, Answer(msgspec.msgpack.encode(answer)), retain_until_ms=retain_until_ms)
             return answer
 

@@ -22,14 +22,19 @@ def name_of(caller: Caller) -> str:
     return f"{caller.role.value}/{caller.id}"
 
 
-async def claim(context: Context, caller: Caller, request_id: str, contents: Sequence[str]) -> None:
+async def claim(
+    context: Context, caller: Caller, request_id: str, contents: Sequence[str], *, retain_ms: int | None = None
+) -> None:
     """Claim a request id for these contents; a repeat with the same contents is as good as the first.
+
+    The claim is kept for as long as the answer is: for `retain_ms`, or as long as ended sessions are remembered.
 
     Raises RequestIdReused where the caller used it with others, StoreAway.
     """
     digest = hashlib.sha256("".join(f"{len(part)}:{part}" for part in contents).encode("utf-8", "surrogatepass")).digest()
     key = claim_key(name_of(caller), request_id)
-    retain_until_ms = context.clock.now_ms() + context.timers.tombstone_retention_ms
+    retain_ms = context.timers.tombstone_retention_ms if retain_ms is None else retain_ms
+    retain_until_ms = context.clock.now_ms() + retain_ms
     put = Put(key=key, expect=ABSENT, data=encode(Claim(digest)), retain_until_ms=retain_until_ms)
     (conflict,) = await context.records.commit([Commit(partition=int(key[:2], 16), puts=(put,))])
     if conflict is None:
