@@ -11,9 +11,8 @@ from playclock.archive.archive import Archive
 from playclock.archive.database import ArchiveError
 from playclock.archive.projector import Projector
 from playclock.archive.schema import audit, cursors, entries
-from playclock.archive.verify import verify_chain
 from playclock.clock import ManualClock
-from playclock.core.settlement import Settlement, settlement_of
+from playclock.core.settlement import Settlement, chain_problems, settlement_of
 from playclock.engine.history import Filter
 from playclock.errors import ArchiveAway, StoreAway
 from playclock.stores.memory import MemoryStore
@@ -91,14 +90,14 @@ class TestWhatIsArchived:
         await play(world, clock)
         await drain(Projector(world.engine.store, archive), limit=5)
         found = await everything(archive)
-        assert verify_chain(found) == []
+        assert chain_problems(found, whole=True) == []
         for place in range(len(found) - 2):
             changed = replace(found[place], amount_micros=found[place].amount_micros + 1)
-            assert verify_chain([*found[:place], changed, *found[place + 1 :]])
-            assert verify_chain([*found[: place + 1], found[place], *found[place + 1 :]])
+            assert chain_problems([*found[:place], changed, *found[place + 1 :]])
+            assert chain_problems([*found[: place + 1], found[place], *found[place + 1 :]])
         inner = next(n for n, each in enumerate(found) if any(later.game_id == each.game_id for later in found[n + 1 :]))
-        assert verify_chain(found[:inner] + found[inner + 1 :])
-        assert verify_chain(found[::-1])
+        assert chain_problems(found[:inner] + found[inner + 1 :], whole=True)
+        assert chain_problems(found[::-1])
 
 
 class TestExactlyOnce:
@@ -120,7 +119,7 @@ class TestExactlyOnce:
             await asyncio.gather(*(projector.project(7) for projector in projectors))
         found = await everything(archive)
         assert Counter(each.game_session_id for each in found) == Counter(played)
-        assert verify_chain(found) == []
+        assert chain_problems(found, whole=True) == []
 
     async def test_a_failure_after_any_statement_leaves_nothing_behind(
         self, world: "World", clock: ManualClock, archive: Archive
@@ -147,7 +146,7 @@ class TestExactlyOnce:
         await drain(projector)
         found = await everything(archive)
         assert Counter(each.game_session_id for each in found) == Counter(played)
-        assert verify_chain(found) == []
+        assert chain_problems(found, whole=True) == []
         legs = await rows(archive, select(func.count()).select_from(entries).group_by(entries.c.transfer_id, entries.c.leg))
         assert {number for (number,) in legs} == {1}
         assert projector.lost == 0

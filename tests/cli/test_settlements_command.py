@@ -68,6 +68,14 @@ def test_a_settlement_that_was_left_out_is_missed(run: "Run", exported: Path) ->
     assert "gs_2" in result.stderr
 
 
+def test_a_chain_that_has_to_be_whole_may_not_lack_its_first(run: "Run", exported: Path) -> None:
+    exported.write_text("".join(exported.read_text().splitlines(keepends=True)[1:]))
+    assert run("settlements", "verify", str(exported)).returncode == 0
+    result = run("settlements", "verify", "--whole", str(exported))
+    assert result.returncode == 1
+    assert "gs_1 is not the first of its game" in result.stderr
+
+
 def test_a_file_of_something_else_is_named_with_its_line(run: "Run", exported: Path) -> None:
     exported.write_text(exported.read_text() + json.dumps({"no": "settlement"}) + "\n")
     result = run("settlements", "verify", str(exported))

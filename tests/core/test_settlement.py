@@ -150,7 +150,7 @@ class TestChain:
         settlements: list[Settlement] = []
         previous_hash = FIRST_HASH
         for number in range(4):
-            ended = tab(10_000).apply(Event.END, 1_000 * (number + 1))
+            ended = replace(tab(10_000).apply(Event.END, 1_000 * (number + 1)), id=f"gs_{number}")
             settlements.append(settlement_of(ended, previous_hash))
             previous_hash = settlements[-1].hash
         return settlements
@@ -179,7 +179,19 @@ class TestChain:
         forge(chain)
         assert any("does not follow" in problem for problem in chain_problems(chain))
 
+    def test_a_whole_one_begins_with_its_games_first(self, chain: list[Settlement]) -> None:
+        assert chain_problems(chain, whole=True) == []
+        (problem,) = chain_problems(chain[1:], whole=True)
+        assert chain[1].game_session_id in problem
+        assert "not the first of its game" in problem
+
+    def test_notices_a_session_that_was_settled_twice(self, chain: list[Settlement]) -> None:
+        again = replace(chain[0], previous_hash=chain[-1].hash)
+        (problem,) = chain_problems([*chain, replace(again, hash=hash_of(again))])
+        assert chain[0].game_session_id in problem
+        assert "twice" in problem
+
     def test_keeps_games_apart(self, chain: list[Settlement]) -> None:
-        other = replace(chain[0], game_id="another", previous_hash=FIRST_HASH)
+        other = replace(chain[0], game_session_id="gs_other", game_id="another", previous_hash=FIRST_HASH)
         other = replace(other, hash=hash_of(other))
         assert chain_problems([chain[0], other, *chain[1:]]) == []

@@ -101,9 +101,10 @@ def summarize(
 
 @settlements.command(epilog=example("playclock settlements verify november.jsonl"))
 @click.argument("file", type=FILE)
-def verify(*, file: Path) -> None:
+@click.option("--whole", is_flag=True, help="Also check that the file begins with each game's first settlement.")
+def verify(*, file: Path, whole: bool) -> None:
     """Check the chain of exported settlements, offline: that none was changed, left out or slipped in."""
-    problems = core.chain_problems(_read_jsonl(file))
+    problems = core.chain_problems(_read_jsonl(file), whole=whole)
     if problems:
         raise Failure("\n".join(problems))
     click.echo("the chain holds")

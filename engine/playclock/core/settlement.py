@@ -79,20 +79,29 @@ def hash_of(settlement: Settlement) -> str:
     return hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).hexdigest()
 
 
-def chain_problems(settlements: Iterable[Settlement]) -> list[str]:
+def chain_problems(settlements: Iterable[Settlement], *, whole: bool = False) -> list[str]:
     """Return what is wrong with chains of settlements, a sentence each; an empty list where all is well.
 
     Each game's settlements come in the order of its chain; those of other games may lie between. A chain that is looked at from
-    its middle begins with whatever the first of them follows.
+    its middle begins with whatever the first of them follows; with `whole`, it has to begin with its game's first. Says nothing
+    of a chain's end: whether the newest ones are missing shows only beside a hash that somebody noted.
     """
     problems: list[str] = []
-    last: dict[str, str] = {}
+    last: dict[str, Settlement] = {}
+    seen: set[str] = set()
     for settlement in settlements:
-        name = f"settlement {settlement.game_session_id} of game {settlement.game_id}"
-        if hash_of(settlement) != settlement.hash:
-            problems.append(f"{name} has been changed: its hash does not fit its contents")
-        previous_hash = last.get(settlement.game_id, settlement.previous_hash)
-        if settlement.previous_hash != previous_hash:
-            problems.append(f"{name} does not follow the one before it: something was left out, slipped in or reordered")
-        last[settlement.game_id] = settlement.hash
+        name = f"game {settlement.game_id}: the settlement of {settlement.game_session_id}"
+        if settlement.hash != hash_of(settlement):
+            problems.append(f"{name} has been changed: its figures are not those that its hash was made of")
+        before = last.get(settlement.game_id)
+        if before is None and whole and settlement.previous_hash != FIRST_HASH:
+            problems.append(f"{name} is not the first of its game: those before it are missing")
+        if before is not None and settlement.previous_hash != before.hash:
+            problems.append(
+                f"{name} does not follow the one of {before.game_session_id}: one was left out, slipped in or moved"
+            )
+        if settlement.game_session_id in seen:
+            problems.append(f"{name} is there twice")
+        seen.add(settlement.game_session_id)
+        last[settlement.game_id] = settlement
     return problems
