@@ -71,6 +71,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "playclock.core.timers",
         "playclock.engine",
         "playclock.rpc.inprocess",
+        "playclock.archive.urls",
         "playclock.stores.urls",
     ),
     "playclock.testing": ("playclock.blocking", "playclock.clock", "playclock.core.timers", "playclock.v1"),

@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from playclock.archive.urls import open_archive
     from playclock.blocking import BlockingEngine
     from playclock.clock import Clock, ManualClock, SystemClock
     from playclock.core.timers import Timers
@@ -30,6 +31,7 @@ __all__ = [
     "Server",
     "SystemClock",
     "Timers",
+    "open_archive",
     "open_store",
 ]
 
@@ -43,6 +45,7 @@ _HOMES = {
     "Server": "playclock.rpc.server",
     "SystemClock": "playclock.clock",
     "Timers": "playclock.core.timers",
+    "open_archive": "playclock.archive.urls",
     "open_store": "playclock.stores.urls",
 }
 

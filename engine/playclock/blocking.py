@@ -1,6 +1,7 @@
 """The engine for programs without an event loop: it runs on a thread of its own, and calls wait for their answers."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import Any, NoReturn, Self, TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from playclock.archive.urls import open_archive
 from playclock.clock import Clock, ManualClock
 from playclock.core.timers import Timers
 from playclock.engine import Engine
@@ -25,7 +27,8 @@ class BlockingEngine:
         with BlockingEngine(clock=ManualClock()) as engine:
             sessions = SessionServiceStub(engine.channel(operator=True))
 
-    `store` is a store's URL, such as `sqlite:///play.db`. Without a clock it takes a `ManualClock`: time stands still until
+    `store` is a store's URL, such as `sqlite:///play.db`. With `archive`, an archive's URL such as `sqlite://`, there are
+    settlements to show. Without a clock it takes a `ManualClock`: time stands still until
     `engine.clock.advance(seconds)`.
     """
 
@@ -36,11 +39,13 @@ class BlockingEngine:
         clock: Clock | None = None,
         timers: Timers | None = None,
         operator_tokens: Sequence[str] = (),
+        archive: str | None = None,
     ) -> None:
         self.clock = clock or ManualClock()
         self.engine: Engine
         """The engine itself; its coroutines run through `run`."""
         self._store_url = store
+        self._archive_url = archive
         self._timers = timers
         self._operator_tokens = operator_tokens
         self._loop: asyncio.AbstractEventLoop
@@ -50,7 +55,7 @@ class BlockingEngine:
         self._thread = threading.Thread(target=self._main, name="playclock engine", daemon=True)
 
     def __enter__(self) -> Self:
-        """Start the thread and the engine. Raises what opening the store raises."""
+        """Start the thread and the engine. Raises what opening the store and the archive raises."""
         self._loop = asyncio.new_event_loop()
         self._thread.start()
         self._started.wait()
@@ -75,7 +80,7 @@ class BlockingEngine:
         return BlockingChannel(self, InProcessChannel(self.engine, operator=operator, metadata=metadata))
 
     def sweep(self) -> int:
-        """Do the bookkeeping that is due, and return how many records it concerned."""
+        """Do the bookkeeping that is due, archive what has happened, and return how many records were due."""
         return self.run(self.engine.sweep())
 
     def _main(self) -> None:
@@ -83,19 +88,24 @@ class BlockingEngine:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        try:
-            store = await open_store(self._store_url)
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits in __enter__
-            self._failure = error
-            self._started.set()
-            return
-        try:
-            engine = Engine(store, clock=self.clock, timers=self._timers, operator_tokens=self._operator_tokens)
-            async with engine as self.engine:
+        async with contextlib.AsyncExitStack() as parts:
+            try:
+                self.engine = await self._start(parts)
+            except BaseException as error:  # noqa: BLE001 - handed to the thread that waits in __enter__
+                self._failure = error
                 self._started.set()
-                await self._stop.wait()
-        finally:
-            await store.close()
+                return
+            self._started.set()
+            await self._stop.wait()
+
+    async def _start(self, parts: contextlib.AsyncExitStack) -> Engine:
+        store = await open_store(self._store_url)
+        parts.push_async_callback(store.close)
+        archive = None
+        if self._archive_url is not None:
+            archive = await parts.enter_async_context(await open_archive(self._archive_url, store))
+        engine = Engine(store, clock=self.clock, timers=self._timers, operator_tokens=self._operator_tokens, archive=archive)
+        return await parts.enter_async_context(engine)
 
 
 class BlockingChannel(grpc.Channel):

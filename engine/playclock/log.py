@@ -61,6 +61,8 @@ def configure(level: str, *, json_lines: bool | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # Tells at length, at every start, which of its plugins it has.
+    logging.getLogger("alembic").setLevel(max(root.level, logging.WARNING))
     logging.captureWarnings(capture=True)
 
 

@@ -19,6 +19,7 @@ from playclock.v1.provisioning_service_pb2 import (
 from playclock.v1.provisioning_service_pb2_grpc import ProvisioningServiceStub
 from playclock.v1.session_service_pb2 import OpenSessionRequest
 from playclock.v1.session_service_pb2_grpc import SessionServiceStub
+from playclock.v1.settlement_service_pb2_grpc import SettlementServiceStub
 
 GAME_ID: Final = "3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d"
 GAME_KEY: Final = "test-game-key"
@@ -43,9 +44,11 @@ class Playclock:
         ...
     """
 
-    def __init__(self, *, timers: Timers | None = None, operator_tokens: Sequence[str] = ()) -> None:
+    def __init__(
+        self, *, timers: Timers | None = None, operator_tokens: Sequence[str] = (), archive: str | None = None
+    ) -> None:
         self.clock = ManualClock()
-        self.engine = BlockingEngine(clock=self.clock, timers=timers, operator_tokens=operator_tokens)
+        self.engine = BlockingEngine(clock=self.clock, timers=timers, operator_tokens=operator_tokens, archive=archive)
         self.engine.__enter__()
         self.channel = self.engine.channel(operator=True)
         """Calls on it are an operator's, unless their metadata says otherwise."""
@@ -53,6 +56,8 @@ class Playclock:
         """Calls on it are the game server's."""
         self.launches = LaunchServiceStub(self.channel)
         self.sessions = SessionServiceStub(self.game_channel)
+        self.settlements = SettlementServiceStub(self.channel)
+        """Has something to show with an `archive`, such as `sqlite://`, and after a `sweep`."""
         ProvisioningServiceStub(self.channel).ApplyProvisioning(ApplyProvisioningRequest(provisioning=ESTATE))
 
     def issue_ott(self, pc_id: str = "pc-1") -> str:
@@ -66,7 +71,7 @@ class Playclock:
         return self.sessions.OpenSession(request).game_session_id
 
     def sweep(self) -> int:
-        """Do the bookkeeping that is due. Answers never depend on it; events do."""
+        """Do the bookkeeping that is due, and archive what has happened. Events and settlements depend on it, answers never."""
         return self.engine.sweep()
 
     def close(self) -> None:

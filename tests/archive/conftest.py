@@ -12,10 +12,11 @@ from typing import Any
 import psycopg
 import pytest
 from playclock.archive.archive import Archive
+from playclock.archive.database import Database
 
 KINDS = ["sqlite in memory", "sqlite", "postgresql"]
 
-ArchiveOpener = Callable[[], Awaitable[Archive]]
+ArchiveOpener = Callable[..., Awaitable[Archive]]
 _NUMBERS = count()
 
 
@@ -62,17 +63,21 @@ def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 async def open_archive(kind: str, url: str) -> AsyncIterator[ArchiveOpener]:
-    """Open the test's archive: each time as another process would. What is in memory belongs to one object."""
+    """Open the test's archive, or one at another address: each time as another process would.
+
+    What is in memory belongs to one object.
+    """
     opened: list[Archive] = []
 
-    async def open_() -> Archive:
-        if kind != "sqlite in memory" or not opened:
-            opened.append(await Archive.open(url))
+    async def open_(address: str = url) -> Archive:
+        if kind != "sqlite in memory" or not opened or address != url:
+            opened.append(Archive(Database(address)))
+            await opened[-1].database.run(lambda _: None)
         return opened[-1]
 
     yield open_
     for archive in opened:
-        await archive.close()
+        await archive.database.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 from playclock.archive.archive import Archive
-from playclock.archive.database import ArchiveError
+from playclock.archive.errors import ArchiveError
 from playclock.archive.projector import Projector
 from playclock.archive.schema import audit, cursors, entries
 from playclock.clock import ManualClock
@@ -58,7 +58,7 @@ class TestWhatIsArchived:
     ) -> None:
         played = await play(world, clock)
         await world.open("pc-live")
-        await drain(Projector(world.engine.store, archive))
+        await drain(Projector(world.engine.store, archive.database))
         found = await everything(archive)
         assert Counter(each.game_session_id for each in found) == Counter(played)
         for each in found:
@@ -73,7 +73,7 @@ class TestWhatIsArchived:
         await play(world, clock)
         await world.open("pc-live")
         await world.engine.accounts.top_up(world.OPERATOR, world.ACCOUNT, 7_000_000, request_id="once")
-        await drain(Projector(world.engine.store, archive))
+        await drain(Projector(world.engine.store, archive.database))
         sums = select(func.sum(entries.c.amount_micros)).group_by(entries.c.transfer_id)
         assert {int(total) for (total,) in await rows(archive, sums)} == {0}
         by_account = select(entries.c.ledger_account, func.sum(entries.c.amount_micros)).group_by(entries.c.ledger_account)
@@ -88,7 +88,7 @@ class TestWhatIsArchived:
         self, world: "World", clock: ManualClock, archive: Archive
     ) -> None:
         await play(world, clock)
-        await drain(Projector(world.engine.store, archive), limit=5)
+        await drain(Projector(world.engine.store, archive.database), limit=5)
         found = await everything(archive)
         assert chain_problems(found, whole=True) == []
         for place in range(len(found) - 2):
@@ -103,19 +103,19 @@ class TestWhatIsArchived:
 class TestExactlyOnce:
     async def test_to_project_again_changes_nothing(self, world: "World", clock: ManualClock, archive: Archive) -> None:
         await play(world, clock)
-        assert await drain(Projector(world.engine.store, archive)) == sum((await world.engine.store.heads()).values())
+        assert await drain(Projector(world.engine.store, archive.database)) == sum((await world.engine.store.heads()).values())
         before = await everything(archive)
-        assert await drain(Projector(world.engine.store, archive)) == 0
+        assert await drain(Projector(world.engine.store, archive.database)) == 0
         assert await everything(archive) == before
 
     async def test_projectors_that_race_archive_everything_once(
         self, world: "World", clock: ManualClock, open_archive: "ArchiveOpener"
     ) -> None:
         played = await play(world, clock, 30)
-        projectors = [Projector(world.engine.store, await open_archive()) for _ in range(3)]
+        projectors = [Projector(world.engine.store, (await open_archive()).database) for _ in range(3)]
         heads = await world.engine.store.heads()
         archive = await open_archive()
-        while dict(await rows(archive, select(cursors).where(cursors.c.sequence > 0))) != heads:
+        while dict(await rows(archive, select(cursors.c.partition, cursors.c.sequence).where(cursors.c.sequence > 0))) != heads:
             await asyncio.gather(*(projector.project(7) for projector in projectors))
         found = await everything(archive)
         assert Counter(each.game_session_id for each in found) == Counter(played)
@@ -125,7 +125,7 @@ class TestExactlyOnce:
         self, world: "World", clock: ManualClock, archive: Archive
     ) -> None:
         played = await play(world, clock)
-        projector = Projector(world.engine.store, archive)
+        projector = Projector(world.engine.store, archive.database)
         engine = archive.database._engine
         left = 0
 
@@ -162,7 +162,7 @@ class TestWhatIsMissing:
         await store.collect(1 << 60, 10_000)
         with caplog.at_level(logging.ERROR):
             played = await play(world, clock, 3)
-            projector = Projector(store, archive)
+            projector = Projector(store, archive.database)
             await drain(projector)
         assert projector.lost == dropped
         assert "events were dropped" in caplog.text
@@ -171,7 +171,7 @@ class TestWhatIsMissing:
 
     async def test_nothing_is_dropped_that_was_not_archived(self, world: "World", clock: ManualClock, archive: Archive) -> None:
         played = await play(world, clock)
-        store, projector = world.engine.store, Projector(world.engine.store, archive)
+        store, projector = world.engine.store, Projector(world.engine.store, archive.database)
         await store.collect(1 << 60, 10_000, keep_after=projector.positions)
         await projector.project(9)
         await store.collect(1 << 60, 10_000, keep_after=projector.positions)
@@ -183,8 +183,8 @@ class TestWhatIsMissing:
         self, world: "World", clock: ManualClock, archive: Archive
     ) -> None:
         await play(world, clock, 2)
-        await drain(Projector(world.engine.store, archive))
-        other = Projector(MemoryStore(), archive)
+        await drain(Projector(world.engine.store, archive.database))
+        other = Projector(MemoryStore(), archive.database)
         with pytest.raises(ArchiveError, match="ahead of the store"):
             await other.project()
         assert other.positions == {}
@@ -194,25 +194,24 @@ class TestRunning:
     async def test_it_archives_what_comes_until_it_is_stopped(
         self, world: "World", clock: ManualClock, archive: Archive
     ) -> None:
-        projector, stop = Projector(world.engine.store, archive), asyncio.Event()
-        running = asyncio.create_task(projector.run(stop))
+        projector = Projector(world.engine.store, archive.database)
+        running = asyncio.create_task(projector.run())
         played = await play(world, clock, 3)
         projector.wake()
         async with asyncio.timeout(10):
             while len(await everything(archive)) < len(played):  # noqa: ASYNC110 - it tells nobody when it is done
                 await asyncio.sleep(0)
-            stop.set()
-            await running
+        running.cancel()
 
     async def test_an_archive_or_a_store_that_is_away_says_so(
         self, world: "World", faulty_store: "FaultInjectingStore", archive: Archive
     ) -> None:
-        projector = Projector(faulty_store, archive)
+        projector = Projector(faulty_store, archive.database)
         faulty_store.is_away = True
         with pytest.raises(StoreAway):
             await projector.project()
         faulty_store.is_away = False
-        await archive.close()
+        await archive.database.close()
         with pytest.raises(ArchiveAway):
             await projector.project()
         assert world.engine.store is faulty_store.store

@@ -8,7 +8,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from playclock.archive.archive import Archive
-from playclock.archive.database import VERSION_TABLE, ArchiveError
+from playclock.archive.database import VERSION_TABLE
+from playclock.archive.errors import ArchiveError
 from playclock.archive.schema import metadata
 from playclock.stores.sqlite import SqliteStore
 from sqlalchemy import Connection, text
@@ -30,18 +31,20 @@ async def test_processes_that_start_at_once_make_the_tables_once(open_archive: "
         assert await archive.entries("nobody", page_token="", limit=1) == ([], "")
 
 
-async def test_a_newer_database_is_refused(archive: Archive, kind: str, url: str) -> None:
+async def test_a_newer_database_is_refused(archive: Archive, kind: str, open_archive: "ArchiveOpener") -> None:
     await archive.database.run(lambda c: c.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")) and None)
     if kind != "sqlite in memory":
         with pytest.raises(ArchiveError, match="newer version of playclock"):
-            await Archive.open(url)
+            await open_archive()
 
 
-async def test_what_cannot_be_an_archive_is_refused_without_telling_its_password(tmp_path: Path) -> None:
+async def test_what_cannot_be_an_archive_is_refused_without_telling_its_password(
+    tmp_path: Path, open_archive: "ArchiveOpener"
+) -> None:
     store = await SqliteStore.open(tmp_path / "store.db")
     await store.close()
     urls = ["nonsense", "mysql://me:secret@host/x", f"sqlite:///{tmp_path / 'store.db'}", f"sqlite:///{tmp_path}/no/a.db"]
     for url in urls:
         with pytest.raises(ArchiveError) as caught:
-            await Archive.open(url)
+            await open_archive(url)
         assert "secret" not in str(caught.value)

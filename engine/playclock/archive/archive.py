@@ -4,17 +4,18 @@ import base64
 import binascii
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from playclock.archive.database import Database
+from playclock.archive.errors import ArchiveError
 from playclock.archive.schema import entries, settlements
 from playclock.core.settlement import Settlement
 from playclock.engine.history import Entry, Filter, Grouping, Summary
-from playclock.errors import BadRequest
+from playclock.errors import ArchiveAway, BadRequest
 
 EXPORT_PAGE: Final = 1_000
 
@@ -40,18 +41,6 @@ class Archive:
 
     def __init__(self, database: Database) -> None:
         self.database: Final = database
-
-    @classmethod
-    async def open(cls, url: str) -> Self:
-        """Open the database at the address, or make its tables. Raises ArchiveError, ArchiveAway.
-
-        `sqlite:///FILE` is for one machine, `sqlite://` (in memory) for tests, `postgresql+psycopg://…` for many replicas.
-        """
-        return cls(await Database.open(url))
-
-    async def close(self) -> None:
-        """Finish what is under way and let go of the database."""
-        await self.database.close()
 
     async def settlements(self, chosen: Filter, *, page_token: str, limit: int) -> tuple[list[Settlement], str]:
         """Return a page of settlements in the order of their archiving, and the next page's token."""
@@ -120,7 +109,11 @@ class Archive:
         def read(connection: Connection) -> list[Any]:
             return list(connection.execute(query).all())
 
-        return await self.database.run(read)
+        try:
+            return await self.database.run(read)
+        except ArchiveError as error:
+            # Whoever asks cannot mend it; whoever can reads it in the projector's log.
+            raise ArchiveAway("the archive cannot be used") from error
 
 
 _FIELDS: Final = {

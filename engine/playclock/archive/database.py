@@ -6,16 +6,17 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
+from playclock.archive.errors import ArchiveError
 from playclock.errors import ArchiveAway
 
 POSSIBLE: Final = "possible are sqlite:///relative/path.db, sqlite:////absolute/path.db and postgresql+psycopg://user@host/name"
@@ -24,6 +25,10 @@ VERSION_TABLE: Final = "archive_version"
 APPLICATION_ID: Final = 0x706C6361
 """Marks an SQLite file as ours ("plca")."""
 BUSY_TIMEOUT_SEC: Final = 5.0
+LOCK_TIMEOUT_SEC: Final = 10
+IDLE_TIMEOUT_SEC: Final = 30
+MAY_PASS: Final = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_FULL")
+"""What SQLite says of a file that can be used at another time."""
 MIGRATION_LOCK: Final = 0x706C6361
 """The advisory lock under which PostgreSQL lets one process after another migrate."""
 
@@ -33,34 +38,23 @@ _migrating: Final = threading.Lock()
 T = TypeVar("T")
 
 
-class ArchiveError(Exception):
-    """The archive cannot be used as it is: a wrong address, a newer database, another program's."""
-
-
 class Database:
-    """Does all work on one thread of its own, so that the event loop never waits for a disk or a network."""
+    """Does all work on one thread of its own, so that the event loop never waits for a disk or a network.
 
-    def __init__(self, engine: Engine, thread: ThreadPoolExecutor) -> None:
-        self._engine: Final = engine
-        self._thread: Final = thread
-        self.is_postgresql: Final = engine.dialect.name == "postgresql"
+    A database that is away may come later: whatever is done first brings its tables up to date.
+    """
 
-    @classmethod
-    async def open(cls, address: str) -> Self:
-        """Open the database and bring its tables up to date. Raises ArchiveError, ArchiveAway."""
+    def __init__(self, address: str) -> None:
+        """Take the database at the address, without going there. Raises ArchiveError for an address that is none."""
         url = _url(address)
-        thread = ThreadPoolExecutor(1, thread_name_prefix="playclock archive")
-        try:
-            engine = await asyncio.get_running_loop().run_in_executor(thread, _open, url)
-        except BaseException:
-            thread.shutdown(wait=False)
-            raise
-        return cls(engine, thread)
+        self._engine: Final = _sqlite(url) if url.drivername == "sqlite" else _postgresql(url)
+        self._thread: Final = ThreadPoolExecutor(1, thread_name_prefix="playclock archive")
+        self._is_prepared = False
 
     async def run(self, work: Callable[[Connection], T]) -> T:
-        """Return what `work` does in one transaction. Raises ArchiveAway."""
+        """Return what `work` does in one transaction. Raises ArchiveAway, and at first ArchiveError."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, _transact, self._engine, work)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work)
         except RuntimeError as error:
             if "shutdown" not in str(error):
                 raise
@@ -74,12 +68,37 @@ class Database:
             return
         self._thread.shutdown()
 
+    def _run(self, work: Callable[[Connection], T]) -> T:
+        if not self._is_prepared:
+            _prepare(self._engine)
+            self._is_prepared = True
+        return _transact(self._engine, work)
+
+
+def _prepare(engine: Engine) -> None:
+    try:
+        _transact(engine, _upgrade)
+    except ArchiveAway as away:
+        if _is_away(away.__cause__):
+            raise
+        orig = getattr(away.__cause__, "orig", None) or away.__cause__
+        raise ArchiveError(f"the archive cannot be used: {' '.join(str(orig).split())}") from away
+
+
+def _is_away(error: BaseException | None) -> bool:
+    """Say whether what went wrong may pass by itself."""
+    orig = getattr(error, "orig", None)
+    name = getattr(orig, "sqlite_errorname", None)
+    if name is not None:
+        return str(name).startswith(MAY_PASS)
+    return isinstance(error, OperationalError | InterfaceError)
+
 
 def _transact(engine: Engine, work: Callable[[Connection], T]) -> T:
     try:
         with engine.begin() as connection:
             return work(connection)
-    except (DBAPIError, SQLAlchemyError) as error:
+    except SQLAlchemyError as error:
         # The statement and its values stay out of the message: it goes to callers.
         raise ArchiveAway("the archive cannot be reached") from error
 
@@ -87,7 +106,7 @@ def _transact(engine: Engine, work: Callable[[Connection], T]) -> T:
 def _url(address: str) -> URL:
     try:
         url = make_url(address)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         # Not the address itself, nor the error: they may hold a password.
         raise ArchiveError(f"the archive's address is none; {POSSIBLE}") from None
     if url.drivername == "postgresql":
@@ -97,24 +116,27 @@ def _url(address: str) -> URL:
     return url
 
 
-def _open(url: URL) -> Engine:
-    engine = _sqlite(url) if url.drivername == "sqlite" else _postgresql(url)
-    try:
-        _transact(engine, _upgrade)
-    except BaseException:
-        engine.dispose()
-        raise
-    return engine
-
-
 def _postgresql(url: URL) -> Engine:
     # What the address says counts. Without an end to waiting, a server that has vanished would hold the thread for minutes.
     patience = {"connect_timeout": "5", "tcp_user_timeout": "10000", "keepalives_idle": "10", "keepalives_interval": "5"}
     arguments = {name: value for name, value in patience.items() if name not in url.query}
     try:
-        return create_engine(url, connect_args=arguments, pool_pre_ping=True, hide_parameters=True, pool_size=1, max_overflow=0)
+        engine = create_engine(
+            url, connect_args=arguments, pool_pre_ping=True, hide_parameters=True, pool_size=1, max_overflow=0
+        )
+    except ArgumentError:
+        raise ArchiveError(f"the archive's address has options that there are none of; {POSSIBLE}") from None
     except ImportError as error:
-        raise ArchiveError("PostgreSQL's driver is missing; install playclock[postgres]") from error
+        raise ArchiveError("PostgreSQL's driver is not installed: pip install 'playclock[postgres]'") from error
+
+    @event.listens_for(engine, "connect")
+    def limit(connection: Any, _record: object) -> None:  # noqa: ANN401 - whatever the driver's connection is
+        # A process that was stopped in the middle would hold its locks, and us, for ever.
+        connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_SEC}s'")
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_TIMEOUT_SEC}s'")
+        connection.commit()
+
+    return engine
 
 
 def _sqlite(url: URL) -> Engine:

@@ -14,8 +14,9 @@ cursors: Final = Table(
     metadata,
     Column("partition", Integer, primary_key=True, autoincrement=False),
     Column("sequence", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
 )
-"""How far each partition of the outbox has been archived."""
+"""How far each partition of the outbox has been archived, and the hash of the event there, by which the store is recognised."""
 
 settlements: Final = Table(
     "settlements",

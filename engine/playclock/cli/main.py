@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from playclock.archive.errors import ArchiveError
 from playclock.cli.failures import Failure, UsageFailure
 from playclock.cli.teaching import example
 from playclock.cli.version import installed_version
@@ -38,7 +39,7 @@ class CommandGroup(click.Group):
             return super().invoke(ctx)
         except ConfigurationError as error:
             raise UsageFailure(_listed(error.problems)) from None
-        except (EngineError, StoreError) as error:
+        except (EngineError, StoreError, ArchiveError) as error:
             raise Failure(str(error)) from None
 
 

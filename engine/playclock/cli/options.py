@@ -41,6 +41,18 @@ def store_option(command: Command) -> Command:
     )(command)
 
 
+def archive_option(command: Command) -> Command:
+    """Add --archive."""
+    return click.option(
+        "--archive",
+        metavar="URL",
+        envvar="PLAYCLOCK_ARCHIVE",
+        show_envvar=True,
+        help="Where settlements, ledger and audit trail lie: sqlite:///FILE, postgresql://USER@HOST/NAME or none. "
+        "Default: beside the store, play-archive.db for play.db.",
+    )(command)
+
+
 def http_option(command: Command) -> Command:
     """Add --http."""
     return click.option(
@@ -112,8 +124,8 @@ def require_http() -> None:
         raise Failure("the HTTP facade needs packages that are not installed: pip install 'playclock[http]'")
 
 
-def without_password(store: str) -> str:
-    """Return a store's address fit for a log: what may be a password is left out."""
-    if store.startswith("sqlite:"):
-        return store
-    return re.sub(r"\?.*", "?***", re.sub(r"://.*@", "://***@", store, flags=re.DOTALL), flags=re.DOTALL)
+def without_password(url: str) -> str:
+    """Return the address of a store or an archive fit for a log: what may be a password is left out."""
+    if url.startswith("sqlite:"):
+        return url
+    return re.sub(r"\?.*", "?***", re.sub(r"://.*@", "://***@", url, flags=re.DOTALL), flags=re.DOTALL)

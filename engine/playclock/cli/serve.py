@@ -11,6 +11,7 @@ from playclock.cli.failures import UsageFailure
 from playclock.cli.options import (
     DEFAULT_GRPC,
     FILE,
+    archive_option,
     config_option,
     http_option,
     insecure_option,
@@ -32,6 +33,7 @@ from playclock.cli.tuning import allow_connections, run, tune
     help="A provisioning file to apply before serving.",
 )
 @store_option
+@archive_option
 @http_option
 @click.option(
     "--grpc",
@@ -66,6 +68,7 @@ def serve(
     config: Path | None,
     provision: Path | None,
     store: str,
+    archive: str | None,
     http: Address,
     grpc: Address,
     workers: int,
@@ -91,5 +94,5 @@ def serve(
     # Only now: grpc reads its settings when it is imported.
     from playclock.cli.serving import Plan, serve_until_stopped  # noqa: PLC0415
 
-    plan = Plan(store=store, http=http, grpc=grpc, settings=rules, provision=provision, tuned=tuning)
+    plan = Plan(store=store, archive=archive, http=http, grpc=grpc, settings=rules, provision=provision, tuned=tuning)
     run(lambda: serve_until_stopped(plan), tuned=tuning)

@@ -5,12 +5,15 @@ import logging
 import os
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
 import playclock_http
 
 from playclock import provisioning
+from playclock.archive.errors import ArchiveNotInstalled
+from playclock.archive.urls import archive_beside, open_archive
 from playclock.cli.addresses import Address, bind
 from playclock.cli.applying import apply_file
 from playclock.cli.failures import Failure
@@ -23,7 +26,13 @@ from playclock.engine import Engine
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.rpc.server import AddressInUse, Server, start
 from playclock.settings import Settings
+from playclock.stores.base import Store
 from playclock.stores.urls import open_store
+
+if TYPE_CHECKING:
+    from playclock.archive.archiving import ArchiveOfStore
+
+NO_ARCHIVE: Final = "none"
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +41,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line asked for."""
 
     store: str
+    archive: str | None
+    """None for the one beside the store, `none` for none."""
     http: Address
     grpc: Address
     settings: Settings
@@ -51,12 +62,16 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
     listener = parts.enter_context(bind(plan.http))
     store = await open_store(plan.store)
     parts.push_async_callback(store.close)
+    archive = await _open_archive(plan, store)
+    if archive is not None:
+        parts.push_async_callback(archive.close)
     engine = await parts.enter_async_context(
         Engine(
             store,
             clock=SystemClock(),
             timers=plan.settings.timers,
             operator_tokens=plan.settings.security.operator_tokens,
+            archive=archive,
         )
     )
     if estate is not None:
@@ -68,12 +83,30 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
     http_server = await _start_http(engine, listener, plan)
     if plan.tuned:
         settle()
+    if archive is not None:
+        _log.info("archiving", extra={"fields": {"archive": without_password(_archive_url(plan))}})
     stopping.ready()
     click.echo(f"ready grpc={grpc_server.address} http={http_server.address} store={without_password(plan.store)}")
     await stopping.wait(http_server.stopped)
     _log.info("draining")
     await stopping.drain(grpc_server.drain, http_server.drain)
     _log.info("stopped")
+
+
+async def _open_archive(plan: Plan, store: Store) -> "ArchiveOfStore | None":
+    if plan.archive == NO_ARCHIVE:
+        return None
+    try:
+        return await open_archive(_archive_url(plan), store)
+    except ArchiveNotInstalled as error:
+        if plan.archive:
+            raise
+        _log.warning("no archive is kept", extra={"fields": {"cause": str(error)}})
+        return None
+
+
+def _archive_url(plan: Plan) -> str:
+    return plan.archive or archive_beside(plan.store)
 
 
 async def _start_grpc(engine: Engine, address: Address) -> Server:

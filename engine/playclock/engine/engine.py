@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -15,7 +15,7 @@ from playclock.engine.context import Context
 from playclock.engine.estate import EstateKeeper
 from playclock.engine.feed import Feed
 from playclock.engine.heartbeats import Heartbeats
-from playclock.engine.history import History, NoHistory
+from playclock.engine.history import FilledArchive, History, NoHistory
 from playclock.engine.launches import Launches
 from playclock.engine.listing import Listing
 from playclock.engine.pulse import BEAT_MS, PulseKeeper
@@ -29,6 +29,8 @@ from playclock.stores.memory import MemoryStore
 SWEEP_SEC: Final = 1.0
 REFRESH_SEC: Final = 0.5
 """How often the estate's revision is looked at: a change is in force everywhere within a second."""
+FINISH_SEC: Final = 5.0
+"""How long archiving the rest may hold up an engine that stops."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,12 +53,11 @@ class Engine:
         timers: Timers | None = None,
         operator_tokens: Sequence[str] = (),
         background: bool | None = None,
-        history: History | None = None,
-        archived: Callable[[], Mapping[int, int]] | None = None,
+        archive: FilledArchive | None = None,
     ) -> None:
-        """Put an engine together; `background` False leaves out sweeps, pulse and estate polling.
+        """Put an engine together; `background` False leaves out sweeps, pulse, estate polling and archiving.
 
-        `history` answers what is asked of the archive; `archived` tells how far it has read, so that nothing is dropped before.
+        With an `archive` of its store, the engine has settlements to show; without one it says NoArchive.
         """
         self.clock = clock or SystemClock()
         self.timers = timers or Timers()
@@ -64,12 +65,15 @@ class Engine:
         records = Records(self.store)
         context = Context(clock=self.clock, timers=self.timers, records=records)
         self.context = context
-        context.archived = archived
         self.feed = Feed(context)
-        context.turns.on_events = self.feed.wake
+        context.turns.listeners.append(self.feed.wake)
         self.accounts = Accounts(context)
-        self.history: History = history or NoHistory()
+        self.history: History = NoHistory() if archive is None else archive.history
         """What is archived: settlements and entries."""
+        self._archive = archive
+        if archive is not None:
+            context.archived = archive.positions
+            context.turns.listeners.append(archive.wake)
         self.callers = Callers(context, operator_tokens=operator_tokens)
         self.estate = EstateKeeper(context)
         self.launches = Launches(context)
@@ -95,18 +99,22 @@ class Engine:
                 asyncio.create_task(self._every(SWEEP_SEC, self._sweep), name="playclock sweeper"),
                 asyncio.create_task(self._every(REFRESH_SEC, self.estate.refresh), name="playclock estate"),
             ]
+            if self._archive is not None:
+                self._tasks.append(asyncio.create_task(self._archive.run(), name="playclock archive"))
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop what runs in the background."""
+        """Stop what runs in the background, and archive what there is."""
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._tasks = []
+        if self._background and self._archive is not None:
+            await self._archive.finish(FINISH_SEC)
 
     def is_late(self) -> bool:
         """Whether this process may have been stopped, so that `catch_up` has to run before any call is answered."""
@@ -123,9 +131,15 @@ class Engine:
         self.feed.close()
 
     async def sweep(self) -> int:
-        """Do the bookkeeping that is due, and return how many records it concerned. Raises StoreAway."""
+        """Do the bookkeeping that is due, and return how many records it concerned.
+
+        Where nothing runs in the background, this archives what has happened, too. Raises StoreAway, ArchiveAway.
+        """
         await self.catch_up()
-        return await self.sweeper.sweep()
+        swept = await self.sweeper.sweep()
+        if self._archive is not None and not self._background:
+            await self._archive.project()
+        return swept
 
     async def ping(self) -> bool:
         """Ask the store whether it is there, and remember the answer in `store_answers`."""

@@ -1,6 +1,6 @@
 """What the engine's users ask of the archive. The archive itself is a package of its own, with a database behind it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import Enum
 from typing import Protocol
 
@@ -74,6 +74,29 @@ class History(Protocol):
 
     async def entries(self, account_id: str, *, page_token: str, limit: int) -> tuple[list[Entry], str]:
         """Return a page of an account's entries in the order of their archiving, and the next page's token."""
+
+
+class FilledArchive(Protocol):
+    """A history that fills itself from the outbox of the engine's store. Its owner opens and closes it."""
+
+    @property
+    def history(self) -> History:
+        """What is archived."""
+
+    def positions(self) -> Mapping[int, int]:
+        """Return how far each partition has been archived, at least; nothing beyond may be dropped."""
+
+    def wake(self) -> None:
+        """Tell that there may be something new."""
+
+    async def project(self) -> int:
+        """Archive everything that there is, and return how many events that were. Raises ArchiveAway, StoreAway."""
+
+    async def run(self) -> None:
+        """Archive what there is and what comes, until cancelled. Raises nothing, waits for what is away."""
+
+    async def finish(self, within_sec: float) -> None:
+        """Archive what there is, as far as that can be done at once. Raises nothing."""
 
 
 class NoHistory:

@@ -49,8 +49,8 @@ class Turns:
     """Makes decisions and commits them."""
 
     def __init__(self, records: Records) -> None:
-        self.on_events: Callable[[], object] = bool
-        """Called after a commit that told something."""
+        self.listeners: list[Callable[[], object]] = []
+        """Called after each commit that told something. They must not fail."""
         self._records = records
         self._turns = [_Turn() for _ in range(PARTITIONS)]
         self._tasks: set[asyncio.Task[None]] = set()
@@ -124,7 +124,8 @@ class Turns:
             if conflict is None:
                 draft.remember()
                 if commit.events:
-                    self.on_events()
+                    for listener in self.listeners:
+                        listener()
                 return outcomes
         raise TooMuchContention("others kept changing the same records")
 

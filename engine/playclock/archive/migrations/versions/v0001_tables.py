@@ -20,6 +20,7 @@ def upgrade() -> None:
         "cursors",
         sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("sequence", sa.BigInteger, nullable=False),
+        sa.Column("digest", sa.Text, nullable=False),
     )
     op.create_table(
         "settlements",

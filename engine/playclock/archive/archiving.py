@@ -1,0 +1,77 @@
+"""An archive together with what fills it: what an engine is given, and what its owner opens and closes."""
+
+import logging
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Final, Self
+
+from playclock.archive.archive import Archive
+from playclock.archive.database import Database
+from playclock.archive.projector import Projector, cause_of
+from playclock.errors import ArchiveAway
+from playclock.stores.base import Store
+
+_log = logging.getLogger(__name__)
+
+
+class ArchiveOfStore:
+    """The archive of what happens in a store. A `playclock.engine.history.FilledArchive`."""
+
+    def __init__(self, database: Database, store: Store) -> None:
+        self.history: Final = Archive(database)
+        """What is archived."""
+        self.projector: Final = Projector(store, database)
+        self._database: Final = database
+
+    @classmethod
+    async def open(cls, url: str, store: Store) -> Self:
+        """Open the database at the address. Raises ArchiveError, StoreAway; one that is away is waited for."""
+        archive = cls(Database(url), store)
+        try:
+            await archive.projector.check()
+        except ArchiveAway as error:
+            _log.warning("the archive is away", extra={"fields": {"cause": cause_of(error)}})
+        except BaseException:
+            await archive.close()
+            raise
+        return archive
+
+    async def __aenter__(self) -> Self:
+        """Return the archive."""
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the archive."""
+        await self.close()
+
+    def positions(self) -> Mapping[int, int]:
+        """Return how far each partition has been archived, at least."""
+        return self.projector.positions
+
+    def wake(self) -> None:
+        """Tell that there may be something new."""
+        self.projector.wake()
+
+    async def project(self) -> int:
+        """Archive everything that there is, and return how many events that were.
+
+        Raises ArchiveAway, StoreAway, ArchiveError, UnknownFormat.
+        """
+        archived = 0
+        while more := await self.projector.project():
+            archived += more
+        return archived
+
+    async def run(self) -> None:
+        """Archive what there is and what comes, until cancelled."""
+        await self.projector.run()
+
+    async def finish(self, within_sec: float) -> None:
+        """Archive what there is, as far as that can be done at once."""
+        await self.projector.finish(within_sec)
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of the database."""
+        await self._database.close()
