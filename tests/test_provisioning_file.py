@@ -131,6 +131,10 @@ ON_TARIFF, ON_WINDOW = "cafes.toml:6: [[tariff]] #1:", "[[window]] #1:"
             TARIFF + 'time_zone = "Mars/Base"',
             f"{ON_TARIFF} 'time_zone': there is no time zone 'Mars/Base' in the IANA database",
         ),
+        (
+            '[[account]]\nid = "a"\ncurrency = "GCOIN"\ndebt_limit_micros = -1',
+            "cafes.toml:4: [[account]] #1: 'debt_limit_micros': expected 0 to 4611686018427387904, not -1",
+        ),
         (TARIFF + "free_secs = 1", f"{ON_TARIFF} unknown key 'free_secs' (did you mean 'free_sec'?)"),
         (TARIFF + 'window = "22:00"', f"{ON_TARIFF} 'window': expected tables: write [[window]] above each"),
         (TARIFF + "[[tariff.windows]]", f"{ON_TARIFF} unknown table [[windows]] (did you mean 'window'?)"),

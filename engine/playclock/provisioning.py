@@ -201,6 +201,7 @@ def _account(row: Table) -> ProvisionedAccount:
         id=row.text("id", resource_id_problem),
         currency=row.text("currency", currency_problem),
         opening_balance_micros=row.integer("opening_balance_micros", minimum=0, maximum=MICROS_MAX, default=0),
+        debt_limit_micros=row.integer("debt_limit_micros", minimum=0, maximum=MICROS_MAX, default=0),
     )
     row.once("id", "account", account.id)
     return account

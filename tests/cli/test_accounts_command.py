@@ -29,7 +29,7 @@ def test_a_top_up_is_taken_back_once(run: "Run", served: dict[str, str]) -> None
 
 def test_programs_get_tabs(run: "Run", served: dict[str, str]) -> None:
     lines = run("accounts", "show", "cafe-1", "--engine", served["grpc"], **TOKEN).stdout.splitlines()
-    assert [line.split("\t")[0] for line in lines] == ["field", "account", "currency", "balance", "held", "free"]
+    assert [line.split("\t")[0] for line in lines] == ["field", "account", "currency", "balance", "held", "free", "debt limit"]
 
 
 def test_an_unknown_account_is_a_sentence(run: "Run", served: dict[str, str]) -> None:

@@ -71,6 +71,11 @@ class TestReversals:
             {"free_micros": str(free)},
         )
 
+    @pytest.mark.parametrize(("limit", "is_free"), [(0, False), (499, False), (500, True)])
+    def test_what_is_spent_can_where_the_account_may_owe_it(self, limit: int, *, is_free: bool) -> None:
+        account = replace(account_of(0), debt_limit_micros=limit)
+        assert (why_no_reversal(account, self.BOOKED) is None) is is_free
+
     def test_nor_what_was_taken_back_before_and_that_is_heard_first(self) -> None:
         taken_back = replace(self.BOOKED, reversal_id="t/reversal")
         for account in (account_of(10**9), account_of(0)):

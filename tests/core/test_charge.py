@@ -203,6 +203,25 @@ class TestSettle:
         before, after = charge_of(MINUTES, held_micros=40), charge_of(MINUTES, billed_micros=25, held_micros=15)
         assert settle(account_of(100, held_micros=50), before, after) == account_of(75, held_micros=25)
 
+    @pytest.mark.parametrize(("balance", "held", "limit"), [(0, 0, 40), (-60, 0, 100), (10, 70, 100), (40, 0, 0)])
+    def test_debt_is_held_down_to_its_limit_and_not_beyond(self, balance: int, held: int, limit: int) -> None:
+        account = Account("cafe-1", "GCOIN", balance, held, debt_limit_micros=limit)
+        assert account.free_micros == 40
+        settled = settle(account, None, charge_of(MINUTES, held_micros=40))
+        assert (settled.unheld_micros, settled.free_micros) == (-limit, 0)
+        with pytest.raises(AssertionError, match="cannot hold more than it has"):
+            settle(account, None, charge_of(MINUTES, held_micros=41))
+
+    def test_what_was_held_before_the_limit_was_lowered_is_billed_and_let_go_and_nothing_new_is_held(self) -> None:
+        account = Account("cafe-1", "GCOIN", balance_micros=-20, held_micros=50, debt_limit_micros=10)
+        assert account.free_micros == 0
+        held = charge_of(MINUTES, held_micros=50)
+        billed = settle(account, held, charge_of(MINUTES, billed_micros=30, held_micros=20))
+        assert (billed.balance_micros, billed.held_micros) == (-50, 20)
+        assert settle(billed, charge_of(MINUTES, held_micros=20), charge_of(MINUTES)).unheld_micros == -50
+        with pytest.raises(AssertionError, match="cannot hold more than it has"):
+            settle(account, None, charge_of(MINUTES, held_micros=1))
+
     @pytest.mark.parametrize("account", [account_of(39), account_of(100, held_micros=61)])
     def test_an_account_never_holds_more_than_it_has(self, account: Account) -> None:
         with pytest.raises(AssertionError, match="cannot hold more than it has"):
@@ -220,12 +239,24 @@ class Till(RuleBasedStateMachine):
         super().__init__()
         self.credited_micros = 10_000_000
         self.account = account_of(self.credited_micros)
+        self.lowest_micros = 0
         self.charges: list[Charge] = []
         self.billable_ms: list[int] = []
 
     def change(self, index: int, after: Charge) -> None:
-        self.account = settle(self.account, self.charges[index], after)
+        self.settle(self.charges[index], after)
         self.charges[index] = after
+
+    def settle(self, before: Charge | None, after: Charge) -> None:
+        was = self.account
+        self.account = settle(was, before, after)
+        if self.account.unheld_micros < was.unheld_micros:
+            assert self.account.unheld_micros >= -self.account.debt_limit_micros, "nothing is held below the floor"
+
+    @rule(micros=st.sampled_from([0, 0, 1, 10**6, 10**9]))
+    def allow_debt(self, micros: int) -> None:
+        self.account = replace(self.account, debt_limit_micros=micros)
+        self.lowest_micros = min(self.lowest_micros, -micros)
 
     @rule(micros=st.integers(0, 10**5))
     def top_up(self, micros: int) -> None:
@@ -235,7 +266,7 @@ class Till(RuleBasedStateMachine):
     @rule(tariff=TARIFFS | st.sampled_from([MINUTES, EXACT, FREE]), until_ms=st.integers(0, 600_000))
     def open(self, tariff: Tariff, until_ms: int) -> None:
         opened = reserve(charge_of(tariff), until_ms, self.account.free_micros)
-        self.account = settle(self.account, None, opened)
+        self.settle(None, opened)
         self.charges.append(opened)
         self.billable_ms.append(0)
 
@@ -260,8 +291,9 @@ class Till(RuleBasedStateMachine):
         assert self.account.held_micros == sum(charge.held_micros for charge in self.charges)
 
     @invariant()
-    def nothing_is_held_that_is_not_there(self) -> None:
-        assert 0 <= self.account.held_micros <= self.account.balance_micros
+    def nothing_is_held_that_is_not_there_or_may_be_owed(self) -> None:
+        assert self.account.held_micros >= 0
+        assert self.account.unheld_micros >= self.lowest_micros
         assert all(charge.held_micros >= 0 for charge in self.charges)
 
     @invariant()

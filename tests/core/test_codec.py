@@ -112,7 +112,7 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
     ),
     Seat: st.builds(Seat, TEXT, session_id=nullable(TEXT)),
     Ott: st.builds(Ott, TEXT, TEXT, nullable(TEXT), MS, refusals=st.integers(0, 5), session_id=nullable(TEXT)),
-    Account: st.builds(Account, TEXT, TEXT, MS, MS),
+    Account: st.builds(Account, TEXT, TEXT, MS, MS, debt_limit_micros=MS),
     records.Nonce: st.builds(records.Nonce, MS),
     records.Claim: st.builds(records.Claim, st.binary(max_size=32)),
     records.Answer: st.builds(records.Answer, st.binary(max_size=32)),
@@ -134,7 +134,7 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         failure_policy=st.sampled_from(list(FailurePolicy)),
         failure_limit_ms=MS,
     ),
-    estate.AccountPlan: st.builds(estate.AccountPlan, id=TEXT, currency=TEXT, opening_balance_micros=MS),
+    estate.AccountPlan: st.builds(estate.AccountPlan, id=TEXT, currency=TEXT, opening_balance_micros=MS, debt_limit_micros=MS),
     estate.Cafe: st.builds(
         estate.Cafe,
         id=TEXT,

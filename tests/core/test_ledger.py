@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from playclock.core.charge import Account, Charge, settle
 from playclock.core.ledger import Leg, Transfer, TransferKind, charge_transfer, credit_transfer
 from playclock.core.session import Event, Session
@@ -80,6 +81,50 @@ class TestCharges:
         assert amounts.get("wallet/cafe-1", 0) == after.free_micros - before.free_micros
         assert amounts.get("held/cafe-1", 0) == after.held_micros - before.held_micros
         assert amounts.get("revenue/game", 0) == before.balance_micros - after.balance_micros
+
+
+class TestDebt:
+    def test_what_is_held_beyond_the_wallet_is_owed_apart(self) -> None:
+        account = replace(account_of(100), debt_limit_micros=500)
+        _, transfer = booked(account, None, charge_of(0, 240))
+        assert transfer.legs == (Leg("wallet/cafe-1", -100), Leg("debt/cafe-1", -140), Leg("held/cafe-1", 240))
+
+    def test_a_top_up_pays_it_first(self) -> None:
+        account = replace(account_of(-140), debt_limit_micros=500)
+        part, first = credit_transfer(account, 100, transfer_id="one", kind=TransferKind.TOP_UP, at_ms=7)
+        rest, second = credit_transfer(part, 100, transfer_id="two", kind=TransferKind.TOP_UP, at_ms=8)
+        assert first.legs == (Leg("funding/GCOIN", -100), Leg("debt/cafe-1", 100))
+        assert second.legs == (Leg("funding/GCOIN", -100), Leg("wallet/cafe-1", 60), Leg("debt/cafe-1", 40))
+        assert (rest.balance_micros, rest.free_micros) == (60, 560)
+
+    @REPEATABLE
+    @given(
+        st.integers(-(10**6), 10**6),
+        st.integers(0, 10**6),
+        st.lists(st.tuples(st.booleans(), st.integers(0, 10**6)), max_size=12),
+    )
+    def test_the_ledger_says_at_any_time_what_the_account_has_holds_and_owes(
+        self, balance: int, limit: int, steps: list[tuple[bool, int]]
+    ) -> None:
+        account = Account("cafe-1", "GCOIN", balance, 0, debt_limit_micros=limit)
+        sums = {"wallet/cafe-1": max(0, balance), "debt/cafe-1": min(0, balance), "held/cafe-1": 0}
+        charge = charge_of(0, 0)
+        for number, (is_top_up, micros) in enumerate(steps):
+            if is_top_up:
+                account, transfer = credit_transfer(
+                    account, micros, transfer_id=str(number), kind=TransferKind.TOP_UP, at_ms=number
+                )
+            else:
+                # Bill all that is held, and hold as much as there is of what is asked for.
+                after = charge_of(charge.billed_micros + charge.held_micros, min(micros, account.free_micros))
+                account, transfer = booked(account, charge, after)
+                charge = after
+            assert sum(leg.amount_micros for leg in transfer.legs) == 0
+            for leg in transfer.legs:
+                sums[leg.ledger_account] = sums.get(leg.ledger_account, 0) + leg.amount_micros
+            assert sums["wallet/cafe-1"] == max(0, account.unheld_micros) >= 0
+            assert sums["debt/cafe-1"] == min(0, account.unheld_micros) >= min(-limit, balance)
+            assert sums["held/cafe-1"] == account.held_micros
 
 
 class TestCredits:

@@ -51,7 +51,11 @@ TIMERS = st.builds(
 )
 ENDS = {"end": Event.END, "terminate": Event.TERMINATE, "replace": Event.REPLACE, "restart": Event.RESTART}
 CALLS_OFTEN_MADE: Final = (
-    ["beat"] * 24 + ["top_up"] * 6 + ["go_away", "come_back"] * 3 + ["open", "look", "hear_launcher"] * 2 + ["resume"] * 6
+    ["beat"] * 24
+    + ["top_up"] * 6
+    + ["go_away", "come_back"] * 3
+    + ["open", "look", "hear_launcher", "limit"] * 2
+    + ["resume"] * 6
 )
 
 
@@ -90,6 +94,7 @@ class History:
         self.now_ms = self.latest_ms = START_MS
         self.account = Account("cafe-1", "GCOIN", micros, 0)
         self.credited_micros = micros
+        self.lowest_micros = 0
         self.sessions: list[Session] = []
         self.outages: list[Outage] = []
         self.away_since_ms: int | None = None
@@ -103,6 +108,10 @@ class History:
                 self.open(call.number, now_ms)
             case "top_up":
                 self.credit(call.number)
+            case "limit":
+                limit_micros = call.number % 3 * call.number
+                self.lowest_micros = min(self.lowest_micros, -limit_micros)
+                self.account = replace(self.account, debt_limit_micros=limit_micros)
             case "go_away":
                 self.away_since_ms = self.away_since_ms or self.now_ms
             case "come_back":
@@ -193,7 +202,8 @@ class History:
         charges = [session.charge for session in self.sessions if session.charge is not None]
         assert self.account.balance_micros == self.credited_micros - sum(charge.billed_micros for charge in charges)
         assert self.account.held_micros == sum(charge.held_micros for charge in charges)
-        assert 0 <= self.account.held_micros <= self.account.balance_micros
+        assert self.account.held_micros >= 0
+        assert self.account.unheld_micros >= self.lowest_micros
         for session in self.sessions:
             self.check_session(session)
 

@@ -177,6 +177,7 @@ def bad_provisioning() -> list[tuple[Provisioning, str]]:
         (account(id=""), "accounts[0].id"),
         (account(currency="x"), "accounts[0].currency"),
         (account(opening_balance_micros=-1), "accounts[0].opening_balance_micros"),
+        *((account(debt_limit_micros=micros), "accounts[0].debt_limit_micros") for micros in (-1, (1 << 62) + 1)),
         (cafe(id=""), "cafes[0].id"),
         (cafe(name=""), "cafes[0].name"),
         *((cafe(networks=[network]), "cafes[0].networks") for network in ("", "x", "10.0.0.1/8", "10.0.0.0/33")),

@@ -99,7 +99,8 @@ _ROWS: Final[dict[str, Callable[[Account], str]]] = {
     "currency": lambda account: account.currency,
     "balance": lambda account: amount(account.balance_micros),
     "held": lambda account: amount(account.held_micros),
-    "free": lambda account: amount(account.balance_micros - account.held_micros),
+    "free": lambda account: amount(max(0, account.balance_micros - account.held_micros + account.debt_limit_micros)),
+    "debt limit": lambda account: amount(account.debt_limit_micros),
 }
 
 

@@ -11,17 +11,26 @@ from playclock.core.tariff import Anchors, Tariff, affordable_ms, anchored, cost
 
 
 class Account(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Prepaid credit. `held_micros` of the balance are set aside for sessions that are running."""
+    """Prepaid credit. `held_micros` of the balance are set aside for sessions that are running.
+
+    Where an operator allows debt, what is left of the balance beside that may go down to `-debt_limit_micros`.
+    """
 
     id: str
     currency: str
     balance_micros: int
     held_micros: int
+    debt_limit_micros: int = 0
+
+    @property
+    def unheld_micros(self) -> int:
+        """What is left beside what is set aside; less than nothing where that is debt."""
+        return self.balance_micros - self.held_micros
 
     @property
     def free_micros(self) -> int:
-        """What may still be set aside."""
-        return self.balance_micros - self.held_micros
+        """What may still be set aside: nothing where a limit was lowered below the debt that there is."""
+        return max(0, self.unheld_micros + self.debt_limit_micros)
 
 
 class Charge(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -82,5 +91,8 @@ def settle(account: Account, before: Charge | None, after: Charge) -> Account:
         balance_micros=account.balance_micros - (after.billed_micros - billed_before),
         held_micros=account.held_micros + after.held_micros - held_before,
     )
-    assert 0 <= settled.held_micros <= settled.balance_micros, "an account cannot hold more than it has"
+    assert settled.held_micros >= 0, "an account cannot hold more than it has"
+    # Where the limit was lowered meanwhile, what was held before it may be billed and let go, but nothing new be held.
+    floor_micros = min(account.unheld_micros, -account.debt_limit_micros)
+    assert settled.unheld_micros >= floor_micros, "an account cannot hold more than it has"
     return settled

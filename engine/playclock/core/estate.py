@@ -40,6 +40,7 @@ class AccountPlan(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_onl
     id: str
     currency: str
     opening_balance_micros: int
+    debt_limit_micros: int = 0
 
 
 class Cafe(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):

@@ -1,7 +1,8 @@
 """The ledger: double entry, append-only. Whatever moves money says so in transfers whose legs sum to zero.
 
-Each account of ours is two in the ledger: `wallet/ID`, what can be set aside, and `held/ID`, what is set aside. Money comes
-from `funding/CURRENCY` and goes to `revenue/GAME`. A correction is a reverse transfer; nothing is ever changed or taken out.
+Each account of ours is three in the ledger: `wallet/ID`, what is there to be set aside, `held/ID`, what is set aside, and
+`debt/ID`, what is owed, which is never more than nothing. Money comes from `funding/CURRENCY` and goes to `revenue/GAME`. A
+correction is a reverse transfer; nothing is ever changed or taken out.
 """
 
 from enum import IntEnum
@@ -46,37 +47,47 @@ def charge_transfer(
     account: Account, before: Charge | None, after: Charge, *, session_id: str, game_id: str, at_ms: int
 ) -> tuple[Account, Transfer]:
     """Carry a change of a session's charge over to its account, and return that with the transfer that says so."""
-    billed_micros = after.billed_micros - (before.billed_micros if before else 0)
-    held_micros = after.held_micros - (before.held_micros if before else 0)
-    legs = _legs(
-        (f"wallet/{account.id}", -held_micros - billed_micros),
-        (f"held/{account.id}", held_micros),
-        (f"revenue/{game_id}", billed_micros),
-    )
+    settled = settle(account, before, after)
     transfer = Transfer(
         id=f"{session_id}/{after.sequence}",
         kind=TransferKind.CHARGE,
         at_ms=at_ms,
         account_id=account.id,
         currency=account.currency,
-        legs=legs,
+        legs=legs_of(account, settled, target=f"revenue/{game_id}"),
         session_id=session_id,
     )
-    return settle(account, before, after), transfer
+    return settled, transfer
 
 
 def credit_transfer(
     account: Account, amount_micros: int, *, transfer_id: str, kind: TransferKind, at_ms: int, reverses: str | None = None
 ) -> tuple[Account, Transfer]:
-    """Add to an account's wallet, or take from it where the amount is negative."""
-    legs = _legs((f"funding/{account.currency}", -amount_micros), (f"wallet/{account.id}", amount_micros))
+    """Add to an account, which pays its debt first; or take from it where the amount is negative."""
+    credited = replace(account, balance_micros=account.balance_micros + amount_micros)
+    legs = legs_of(account, credited, source=f"funding/{account.currency}")
     transfer = Transfer(
         id=transfer_id, kind=kind, at_ms=at_ms, account_id=account.id, currency=account.currency, legs=legs, reverses=reverses
     )
-    return replace(account, balance_micros=account.balance_micros + amount_micros), transfer
+    return credited, transfer
 
 
-def _legs(*legs: tuple[str, int]) -> tuple[Leg, ...]:
-    """Return the legs that move anything. They sum to zero."""
+def legs_of(before: Account, after: Account, *, source: str = "", target: str = "") -> tuple[Leg, ...]:
+    """Return the legs of what became of an account. They sum to zero.
+
+    By what the balance has changed came from `source`, or goes to `target`: an account of the ledger, named as it is told.
+    """
+    left_micros = before.balance_micros - after.balance_micros
+    sides = [(name, micros - was) for (name, was), (_, micros) in zip(_sides(before), _sides(after), strict=True)]
+    legs = [(source, left_micros), *sides] if source else [*sides, (target, left_micros)]
     assert sum(amount_micros for _, amount_micros in legs) == 0, "a transfer's legs sum to zero"
     return tuple(Leg(name, amount_micros) for name, amount_micros in legs if amount_micros)
+
+
+def _sides(account: Account) -> tuple[tuple[str, int], ...]:
+    """Return the accounts of the ledger that one of ours is, and what is in them."""
+    return (
+        (f"wallet/{account.id}", max(0, account.unheld_micros)),
+        (f"debt/{account.id}", min(0, account.unheld_micros)),
+        (f"held/{account.id}", account.held_micros),
+    )

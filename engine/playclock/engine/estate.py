@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from playclock.core.charge import Account
 from playclock.core.codec import Codec, encode
-from playclock.core.estate import DIRECTORY_KEY, KINDS, Directory, Estate, Resource, problems, resource_key
+from playclock.core.estate import DIRECTORY_KEY, KINDS, AccountPlan, Directory, Estate, Resource, problems, resource_key
 from playclock.core.ids import account_key, kind_of
 from playclock.core.ledger import TransferKind, credit_transfer
 from playclock.engine.context import Context
+from playclock.engine.records import ACCOUNTS
+from playclock.engine.work import Work
 from playclock.errors import BadRequest, StoreAway, TooMuchContention
 from playclock.stores.base import ABSENT, UNMOVED, Commit, Event, Put, StoreUnavailable
 
@@ -53,9 +56,11 @@ class EstateKeeper:
             found = problems(estate)
             if found:
                 raise BadRequest(found)
-            if validate_only or not (created or updated):
+            if validate_only:
                 return Changes(current.revision, _names(created), _names(updated))
-            await self._open_accounts(estate)
+            await self._keep_accounts(estate, {resource.id for resource in resources if isinstance(resource, AccountPlan)})
+            if not (created or updated):
+                return Changes(current.revision, _names(created), _names(updated))
             puts = [
                 Put(key=key, expect=versions.get(key, ABSENT), data=encode(wanted[key]), due_ms=UNMOVED)
                 for key in (*created, *updated)
@@ -67,27 +72,45 @@ class EstateKeeper:
                 return Changes(estate.revision, _names(created), _names(updated))
         raise TooMuchContention("others kept changing the estate")
 
-    async def _open_accounts(self, estate: Estate) -> None:
-        """Create the accounts that are not there yet and credit what they begin with.
+    async def _keep_accounts(self, estate: Estate, named: set[str]) -> None:
+        """Create the accounts that are not there yet, and let those that were named follow their plan.
 
-        Before the estate names them, so that none is ever named and missing; the key must not exist, so that none is
-        credited twice however often this runs.
+        Before the estate says so: none is ever named and missing, and whoever changes the estate last has changed the
+        accounts after everybody else. What was cut off in between is made good by the next application.
         """
-        commits, now_ms = [], self._context.clock.now_ms()
-        for plan in estate.plans.values():
-            key = account_key(plan.id)
-            account, transfer = credit_transfer(
-                Account(plan.id, plan.currency, balance_micros=0, held_micros=0),
-                plan.opening_balance_micros,
-                transfer_id=f"opening/{plan.id}",
-                kind=TransferKind.OPENING,
-                at_ms=now_ms,
-            )
-            put = Put(key=key, expect=ABSENT, data=encode(account))
-            event = Event(data=encode(transfer), retain_until_ms=now_ms + self._context.timers.tombstone_retention_ms)
-            commits.append(Commit(partition=int(key[:2], 16), puts=(put,), events=(event,)))
-        if commits:
-            await self._context.records.commit(commits)
+        plans = list(estate.plans.values())
+        found = await self._context.records.load([account_key(plan.id) for plan in plans], fresh=True)
+        missing = [self._opening(plan) for plan, (_, account) in zip(plans, found, strict=True) if account is None]
+        if missing:
+            await self._context.records.commit(missing)
+        for plan, (_, account) in zip(plans, found, strict=True):
+            if plan.id in named and account is not None and account.debt_limit_micros != plan.debt_limit_micros:
+                await self._follow(plan)
+
+    def _opening(self, plan: AccountPlan) -> Commit:
+        """Return what creates an account. Its key must not exist, so that it is credited once however often this runs."""
+        key, now_ms = account_key(plan.id), self._context.clock.now_ms()
+        account, transfer = credit_transfer(
+            Account(plan.id, plan.currency, balance_micros=0, held_micros=0, debt_limit_micros=plan.debt_limit_micros),
+            plan.opening_balance_micros,
+            transfer_id=f"opening/{plan.id}",
+            kind=TransferKind.OPENING,
+            at_ms=now_ms,
+        )
+        put = Put(key=key, expect=ABSENT, data=encode(account))
+        event = Event(data=encode(transfer), retain_until_ms=now_ms + self._context.timers.tombstone_retention_ms)
+        return Commit(partition=int(key[:2], 16), puts=(put,), events=(event,))
+
+    async def _follow(self, plan: AccountPlan) -> None:
+        """Give an account the limit of its plan. What sessions hold already stays theirs."""
+        context, key = self._context, account_key(plan.id)
+
+        async def decision(work: Work) -> None:
+            account = await work.read(ACCOUNTS, key)
+            assert account is not None, "an account is never taken away"
+            work.write(key, replace(account, debt_limit_micros=plan.debt_limit_micros))
+
+        await context.turns.decide(int(key[:2], 16), context.clock.now_ms(), decision)
 
     async def _directory(self) -> tuple[int, Directory]:
         try:

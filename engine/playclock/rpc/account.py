@@ -76,5 +76,9 @@ def page_limit(page_size: int) -> int:
 
 def _message(account: Account) -> pb.Account:
     return pb.Account(
-        id=account.id, currency=account.currency, balance_micros=account.balance_micros, held_micros=account.held_micros
+        id=account.id,
+        currency=account.currency,
+        balance_micros=account.balance_micros,
+        held_micros=account.held_micros,
+        debt_limit_micros=account.debt_limit_micros,
     )

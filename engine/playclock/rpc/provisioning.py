@@ -86,7 +86,12 @@ def _resources(provisioning: pb.Provisioning) -> Iterator[Resource]:
             bill_on_silence=_BILLS_ON_SILENCE[tariff.bill_on_silence],
         )
     for account in provisioning.accounts:
-        yield core.AccountPlan(id=account.id, currency=account.currency, opening_balance_micros=account.opening_balance_micros)
+        yield core.AccountPlan(
+            id=account.id,
+            currency=account.currency,
+            opening_balance_micros=account.opening_balance_micros,
+            debt_limit_micros=account.debt_limit_micros,
+        )
     for cafe in provisioning.cafes:
         yield core.Cafe(
             id=cafe.id,
@@ -162,7 +167,10 @@ def _message(estate: core.Estate) -> pb.Provisioning:
                 )
             case core.AccountPlan():
                 message.accounts.add(
-                    id=resource.id, currency=resource.currency, opening_balance_micros=resource.opening_balance_micros
+                    id=resource.id,
+                    currency=resource.currency,
+                    opening_balance_micros=resource.opening_balance_micros,
+                    debt_limit_micros=resource.debt_limit_micros,
                 )
             case core.Cafe():
                 message.cafes.add(

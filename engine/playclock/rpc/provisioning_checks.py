@@ -70,6 +70,7 @@ def _checks(provisioning: pb.Provisioning) -> Iterator[tuple[str, str | None]]:
         yield f"{at}.id", resource_id_problem(account.id)
         yield f"{at}.currency", currency_problem(account.currency)
         yield f"{at}.opening_balance_micros", _micros_problem(account.opening_balance_micros)
+        yield f"{at}.debt_limit_micros", _micros_problem(account.debt_limit_micros)
     for index, cafe in enumerate(provisioning.cafes):
         at = f"cafes[{index}]"
         yield f"{at}.id", resource_id_problem(cafe.id)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"playclock/v1/account_service.proto\x12\x0cplayclock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"T\n\x07\x41\x63\x63ount\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x16\n\x0e\x62\x61lance_micros\x18\x03 \x01(\x03\x12\x13\n\x0bheld_micros\x18\x04 \x01(\x03\"\'\n\x11GetAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"<\n\x12GetAccountResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.playclock.v1.Account\"T\n\x13TopUpAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x15\n\ramount_micros\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"S\n\x14TopUpAccountResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.playclock.v1.Account\x12\x13\n\x0btransfer_id\x18\x02 \x01(\t\">\n\x13ReverseTopUpRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x13\n\x0btransfer_id\x18\x02 \x01(\t\"S\n\x14ReverseTopUpResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.playclock.v1.Account\x12\x13\n\x0btransfer_id\x18\x02 \x01(\t\"<\n\x13InquirePriceRequest\x12\x0f\n\x07\x63\x61\x66\x65_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x02 \x01(\x05\"\x86\x01\n\x14InquirePriceResponse\x12\x15\n\ramount_micros\x18\x01 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x15\n\ris_chargeable\x18\x03 \x01(\x08\x12\x1b\n\x0e\x61\x66\x66ordable_sec\x18\x04 \x01(\x05H\x00\x88\x01\x01\x42\x11\n\x0f_affordable_sec\"O\n\x12ListEntriesRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"T\n\x13ListEntriesResponse\x12$\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x13.playclock.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xae\x01\n\x05\x45ntry\x12\x13\n\x0btransfer_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12\x16\n\x0eledger_account\x18\x03 \x01(\t\x12\x15\n\ramount_micros\x18\x04 \x01(\x03\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12-\n\tbook_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fgame_session_id\x18\x07 \x01(\t2\xc9\x03\n\x0e\x41\x63\x63ountService\x12T\n\nGetAccount\x12\x1f.playclock.v1.GetAccountRequest\x1a .playclock.v1.GetAccountResponse\"\x03\x90\x02\x01\x12U\n\x0cTopUpAccount\x12!.playclock.v1.TopUpAccountRequest\x1a\".playclock.v1.TopUpAccountResponse\x12U\n\x0cReverseTopUp\x12!.playclock.v1.ReverseTopUpRequest\x1a\".playclock.v1.ReverseTopUpResponse\x12Z\n\x0cInquirePrice\x12!.playclock.v1.InquirePriceRequest\x1a\".playclock.v1.InquirePriceResponse\"\x03\x90\x02\x01\x12W\n\x0bListEntries\x12 .playclock.v1.ListEntriesRequest\x1a!.playclock.v1.ListEntriesResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"playclock/v1/account_service.proto\x12\x0cplayclock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"o\n\x07\x41\x63\x63ount\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x16\n\x0e\x62\x61lance_micros\x18\x03 \x01(\x03\x12\x13\n\x0bheld_micros\x18\x04 \x01(\x03\x12\x19\n\x11\x64\x65\x62t_limit_micros\x18\x05 \x01(\x03\"\'\n\x11GetAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"<\n\x12GetAccountResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.playclock.v1.Account\"T\n\x13TopUpAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x15\n\ramount_micros\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"S\n\x14TopUpAccountResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.playclock.v1.Account\x12\x13\n\x0btransfer_id\x18\x02 \x01(\t\">\n\x13ReverseTopUpRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x13\n\x0btransfer_id\x18\x02 \x01(\t\"S\n\x14ReverseTopUpResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.playclock.v1.Account\x12\x13\n\x0btransfer_id\x18\x02 \x01(\t\"<\n\x13InquirePriceRequest\x12\x0f\n\x07\x63\x61\x66\x65_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x02 \x01(\x05\"\x86\x01\n\x14InquirePriceResponse\x12\x15\n\ramount_micros\x18\x01 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x15\n\ris_chargeable\x18\x03 \x01(\x08\x12\x1b\n\x0e\x61\x66\x66ordable_sec\x18\x04 \x01(\x05H\x00\x88\x01\x01\x42\x11\n\x0f_affordable_sec\"O\n\x12ListEntriesRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"T\n\x13ListEntriesResponse\x12$\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x13.playclock.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xae\x01\n\x05\x45ntry\x12\x13\n\x0btransfer_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12\x16\n\x0eledger_account\x18\x03 \x01(\t\x12\x15\n\ramount_micros\x18\x04 \x01(\x03\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12-\n\tbook_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fgame_session_id\x18\x07 \x01(\t2\xc9\x03\n\x0e\x41\x63\x63ountService\x12T\n\nGetAccount\x12\x1f.playclock.v1.GetAccountRequest\x1a .playclock.v1.GetAccountResponse\"\x03\x90\x02\x01\x12U\n\x0cTopUpAccount\x12!.playclock.v1.TopUpAccountRequest\x1a\".playclock.v1.TopUpAccountResponse\x12U\n\x0cReverseTopUp\x12!.playclock.v1.ReverseTopUpRequest\x1a\".playclock.v1.ReverseTopUpResponse\x12Z\n\x0cInquirePrice\x12!.playclock.v1.InquirePriceRequest\x1a\".playclock.v1.InquirePriceResponse\"\x03\x90\x02\x01\x12W\n\x0bListEntries\x12 .playclock.v1.ListEntriesRequest\x1a!.playclock.v1.ListEntriesResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,29 +39,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCOUNTSERVICE'].methods_by_name['ListEntries']._loaded_options = None
   _globals['_ACCOUNTSERVICE'].methods_by_name['ListEntries']._serialized_options = b'\220\002\001'
   _globals['_ACCOUNT']._serialized_start=85
-  _globals['_ACCOUNT']._serialized_end=169
-  _globals['_GETACCOUNTREQUEST']._serialized_start=171
-  _globals['_GETACCOUNTREQUEST']._serialized_end=210
-  _globals['_GETACCOUNTRESPONSE']._serialized_start=212
-  _globals['_GETACCOUNTRESPONSE']._serialized_end=272
-  _globals['_TOPUPACCOUNTREQUEST']._serialized_start=274
-  _globals['_TOPUPACCOUNTREQUEST']._serialized_end=358
-  _globals['_TOPUPACCOUNTRESPONSE']._serialized_start=360
-  _globals['_TOPUPACCOUNTRESPONSE']._serialized_end=443
-  _globals['_REVERSETOPUPREQUEST']._serialized_start=445
-  _globals['_REVERSETOPUPREQUEST']._serialized_end=507
-  _globals['_REVERSETOPUPRESPONSE']._serialized_start=509
-  _globals['_REVERSETOPUPRESPONSE']._serialized_end=592
-  _globals['_INQUIREPRICEREQUEST']._serialized_start=594
-  _globals['_INQUIREPRICEREQUEST']._serialized_end=654
-  _globals['_INQUIREPRICERESPONSE']._serialized_start=657
-  _globals['_INQUIREPRICERESPONSE']._serialized_end=791
-  _globals['_LISTENTRIESREQUEST']._serialized_start=793
-  _globals['_LISTENTRIESREQUEST']._serialized_end=872
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=874
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=958
-  _globals['_ENTRY']._serialized_start=961
-  _globals['_ENTRY']._serialized_end=1135
-  _globals['_ACCOUNTSERVICE']._serialized_start=1138
-  _globals['_ACCOUNTSERVICE']._serialized_end=1595
+  _globals['_ACCOUNT']._serialized_end=196
+  _globals['_GETACCOUNTREQUEST']._serialized_start=198
+  _globals['_GETACCOUNTREQUEST']._serialized_end=237
+  _globals['_GETACCOUNTRESPONSE']._serialized_start=239
+  _globals['_GETACCOUNTRESPONSE']._serialized_end=299
+  _globals['_TOPUPACCOUNTREQUEST']._serialized_start=301
+  _globals['_TOPUPACCOUNTREQUEST']._serialized_end=385
+  _globals['_TOPUPACCOUNTRESPONSE']._serialized_start=387
+  _globals['_TOPUPACCOUNTRESPONSE']._serialized_end=470
+  _globals['_REVERSETOPUPREQUEST']._serialized_start=472
+  _globals['_REVERSETOPUPREQUEST']._serialized_end=534
+  _globals['_REVERSETOPUPRESPONSE']._serialized_start=536
+  _globals['_REVERSETOPUPRESPONSE']._serialized_end=619
+  _globals['_INQUIREPRICEREQUEST']._serialized_start=621
+  _globals['_INQUIREPRICEREQUEST']._serialized_end=681
+  _globals['_INQUIREPRICERESPONSE']._serialized_start=684
+  _globals['_INQUIREPRICERESPONSE']._serialized_end=818
+  _globals['_LISTENTRIESREQUEST']._serialized_start=820
+  _globals['_LISTENTRIESREQUEST']._serialized_end=899
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=901
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=985
+  _globals['_ENTRY']._serialized_start=988
+  _globals['_ENTRY']._serialized_end=1162
+  _globals['_ACCOUNTSERVICE']._serialized_start=1165
+  _globals['_ACCOUNTSERVICE']._serialized_end=1622
 # @@protoc_insertion_point(module_scope)

@@ -29,14 +29,19 @@ class Account(_message.Message):
     CURRENCY_FIELD_NUMBER: _builtins.int
     BALANCE_MICROS_FIELD_NUMBER: _builtins.int
     HELD_MICROS_FIELD_NUMBER: _builtins.int
+    DEBT_LIMIT_MICROS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the account."""
     currency: _builtins.str
     """Its currency."""
     balance_micros: _builtins.int
-    """Millionths of the currency that are in it, held ones included."""
+    """Millionths of the currency that are in it, held ones included; less than nothing where it is in debt."""
     held_micros: _builtins.int
     """Millionths of the balance that are held for sessions that run."""
+    debt_limit_micros: _builtins.int
+    """How many millionths it may owe. What can still be held is balance_micros - held_micros + debt_limit_micros, or nothing where
+    that is less: the limit was lowered below the debt that there was.
+    """
     def __init__(
         self,
         *,
@@ -44,10 +49,11 @@ class Account(_message.Message):
         currency: _builtins.str = ...,
         balance_micros: _builtins.int = ...,
         held_micros: _builtins.int = ...,
+        debt_limit_micros: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_micros", b"balance_micros", "currency", b"currency", "held_micros", b"held_micros", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance_micros", b"balance_micros", "currency", b"currency", "debt_limit_micros", b"debt_limit_micros", "held_micros", b"held_micros", "id", b"id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -351,7 +357,7 @@ class Entry(_message.Message):
     leg: _builtins.int
     """Number of the leg within the transfer, from 1."""
     ledger_account: _builtins.str
-    """The account of the ledger: wallet/ID, held/ID, revenue/GAME or funding/CURRENCY."""
+    """The account of the ledger: wallet/ID, held/ID, debt/ID, revenue/GAME or funding/CURRENCY."""
     amount_micros: _builtins.int
     """What the leg adds to it."""
     kind: _builtins.str

@@ -84,7 +84,7 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TopUpAccount(self, request, context):
-        """Credits an account. Its sessions in their grace period go on at once.
+        """Credits an account, which pays its debt first. Its sessions in their grace period go on at once.
 
         A second call with the same request_id and contents changes nothing and gives the first answer.
 

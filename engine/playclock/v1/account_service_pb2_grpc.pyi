@@ -44,7 +44,7 @@ class AccountServiceStub:
     Errors: NOT_FOUND (ACCOUNT_NOT_FOUND).
     """
     TopUpAccount: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.TopUpAccountRequest, _account_service_pb2.TopUpAccountResponse]
-    """Credits an account. Its sessions in their grace period go on at once.
+    """Credits an account, which pays its debt first. Its sessions in their grace period go on at once.
 
     A second call with the same request_id and contents changes nothing and gives the first answer.
 
@@ -84,7 +84,7 @@ class AccountServiceAsyncStub(AccountServiceStub):
     Errors: NOT_FOUND (ACCOUNT_NOT_FOUND).
     """
     TopUpAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.TopUpAccountRequest, _account_service_pb2.TopUpAccountResponse]  # type: ignore[assignment]
-    """Credits an account. Its sessions in their grace period go on at once.
+    """Credits an account, which pays its debt first. Its sessions in their grace period go on at once.
 
     A second call with the same request_id and contents changes nothing and gives the first answer.
 
@@ -133,7 +133,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.TopUpAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.TopUpAccountResponse, _abc.Awaitable[_account_service_pb2.TopUpAccountResponse]]:
-        """Credits an account. Its sessions in their grace period go on at once.
+        """Credits an account, which pays its debt first. Its sessions in their grace period go on at once.
 
         A second call with the same request_id and contents changes nothing and gives the first answer.
 

@@ -448,22 +448,28 @@ class ProvisionedAccount(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
     OPENING_BALANCE_MICROS_FIELD_NUMBER: _builtins.int
+    DEBT_LIMIT_MICROS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the account."""
     currency: _builtins.str
     """Its currency."""
     opening_balance_micros: _builtins.int
     """Credited once, when the account is created."""
+    debt_limit_micros: _builtins.int
+    """How many millionths the account may owe; 0 for no debt. A change is in force at once. Lowered below a debt that there is, it
+    lets nothing new be held until that much is topped up.
+    """
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         currency: _builtins.str = ...,
         opening_balance_micros: _builtins.int = ...,
+        debt_limit_micros: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "id", b"id", "opening_balance_micros", b"opening_balance_micros"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "debt_limit_micros", b"debt_limit_micros", "id", b"id", "opening_balance_micros", b"opening_balance_micros"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
