@@ -118,6 +118,21 @@ class TestRestart:
         told = await later.beat(session)
         assert (told.result, told.grace_remaining_sec) == (Result.CHARGE_EXHAUSTED, 100)
 
+    async def test_a_heartbeat_with_which_the_credit_ends_says_so(
+        self, world: "World", restart: "Restart", clock: ManualClock
+    ) -> None:
+        await world.provision_poor(4_000_000)
+        session = await world.open(at=world.POOR)
+        await live(world, clock=clock, seconds=100)
+        again = await restart_after(restart, clock, OUTAGE_SEC)
+        await live(again, clock=clock, seconds=200)
+        # 300 s were played on what was held for a lease of 240 s. Nothing is left, and nothing is owed.
+        told = await again.beat(session)
+        assert (told.result, told.grace_remaining_sec) == (Result.CHARGE_EXHAUSTED, 120)
+        exhausted = await again.stored(session)
+        assert (exhausted.state, exhausted.exhausted_ms) == (State.EXHAUSTED, clock.now_ms())
+        assert (exhausted.billed_ms, exhausted.unbilled_ms) == (240_000, OUTAGE_SEC * 1_000 + 60_000)
+
     async def test_what_had_run_out_before_the_outage_stays_over(
         self, world: "World", restart: "Restart", clock: ManualClock
     ) -> None:

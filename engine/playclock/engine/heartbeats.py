@@ -175,8 +175,10 @@ class Heartbeats:
             await work.prefetch(key, fresh=short)
             account = await work.read(ACCOUNTS, key)
             free_micros = 0 if account is None else account.free_micros
-        after = moves.heartbeat(session, free_micros=free_micros, now_ms=work.now_ms, timers=timers)
-        await context.save_session(work, session, [after])
+        beaten = moves.heartbeat(session, free_micros=free_micros, now_ms=work.now_ms, timers=timers)
+        # After an outage a lease costs no more than what was held, however long it is: the credit may be used up right now.
+        steps = [beaten, *moves.advance(beaten, now_ms=work.now_ms, timers=timers)]
+        after = await context.save_session(work, session, steps)
         wait_sec = core.next_heartbeat_sec(after, work.now_ms, timers)
         play_sec = core.play_duration_sec(after, work.now_ms)
         if after.state is State.EXHAUSTED:
