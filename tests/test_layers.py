@@ -231,7 +231,7 @@ def test_only_the_clock_reads_the_time() -> None:
 def test_the_source_roots_are_no_packages_and_nobody_takes_them_for_some() -> None:
     for root in SOURCE_ROOTS:
         assert not (root / "__init__.py").exists()
-    for folder in ("tests", "bench", "examples", "scripts"):
+    for folder in ("tests", "bench", "simulation", "examples", "scripts"):
         for file in (ROOT / folder).rglob("*.py"):
             tops = {name.split(".")[0] for name in imported(ast.parse(file.read_text("utf-8")))}
             assert not tops & {"engine", "facade"}, file
