@@ -37,6 +37,7 @@ CursorExpired      CURSOR_EXPIRED       OUT_OF_RANGE
 TooMuchContention  TOO_MUCH_CONTENTION  ABORTED
 StoreAway          STORE_UNAVAILABLE    UNAVAILABLE
 ArchiveAway        ARCHIVE_UNAVAILABLE  UNAVAILABLE
+AuthorityAway      PROVIDER_UNAVAILABLE UNAVAILABLE
 ShuttingDown       SHUTTING_DOWN        UNAVAILABLE
 """
 ROWS: Final = [tuple(line.split()) for line in TABLE.strip().splitlines()]
@@ -46,7 +47,13 @@ NO_ERRORS_OF_OURS: Final = {
     "ERROR_REASON_INTERNAL",  # a fault, which has no class: anything that is no EngineError
 }
 
-RETRY_MS: Final = {"TooMuchContention": 50, "StoreAway": 1_000, "ArchiveAway": 1_000, "ShuttingDown": 1_000}
+RETRY_MS: Final = {
+    "TooMuchContention": 50,
+    "StoreAway": 1_000,
+    "ArchiveAway": 1_000,
+    "AuthorityAway": 1_000,
+    "ShuttingDown": 1_000,
+}
 
 
 def descendants(kind: type[EngineError]) -> set[type[EngineError]]:

@@ -17,7 +17,7 @@ its own codes. What a correct caller meets every day is no error but a value tha
     ├── CursorExpired              list, then watch anew
     ├── NoArchive                  ask a server that keeps one
     └── TryAgain                   the same call, later
-        ├── TooMuchContention  StoreAway  ArchiveAway  ShuttingDown
+        ├── TooMuchContention  StoreAway  ArchiveAway  AuthorityAway  ShuttingDown
 """
 
 from typing import ClassVar
@@ -205,6 +205,12 @@ class ArchiveAway(TryAgain):
     """The archive's database cannot be reached."""
 
     reason = "ARCHIVE_UNAVAILABLE"
+
+
+class AuthorityAway(TryAgain):
+    """The partner that pays does not answer, and the game's policy is to wait for it."""
+
+    reason = "PROVIDER_UNAVAILABLE"
 
 
 class ShuttingDown(TryAgain):

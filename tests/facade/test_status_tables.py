@@ -44,6 +44,7 @@ def test_the_playwave_table_is_as_documented() -> None:
         "REQUEST_ID_REUSED": (422, "REQUEST_ID_REUSED"),
         "INTERNAL": (500, "INTERNAL_ERROR"),
         "TOO_MUCH_CONTENTION": (503, "TOO_MUCH_CONTENTION"),
+        "PROVIDER_UNAVAILABLE": (503, "SERVICE_UNAVAILABLE"),
         "STORE_UNAVAILABLE": (503, "SERVICE_UNAVAILABLE"),
     }
 

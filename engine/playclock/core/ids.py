@@ -94,6 +94,11 @@ def transfer_id_of(account_id: str, caller: str, request_id: str) -> str:
     return f"topup/{account_id}/{_digest('transfer', caller, request_id)}"
 
 
+def charge_id_of(ott: str) -> str:
+    """Return the id of a partner's charge for the one session that an OTT can become."""
+    return "ch_" + make_uuid(partition_in(ott), bytes.fromhex(_digest("charge", ott)))
+
+
 def nonce_key(launcher_id: str, nonce: str) -> str:
     """Return the key of the record that says that a launcher has used a nonce."""
     digest = _digest("nonce", launcher_id, nonce)

@@ -29,6 +29,8 @@ class Launch(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=Tru
     outage_seen_ms: int
     ended_ms: int | None = None
     end_reason: EndReason | None = None
+    provider_id: str | None = None
+    """The partner that pays, where no account does."""
 
 
 class Seat(msgspec.Struct, frozen=True, array_like=True, gc=False):

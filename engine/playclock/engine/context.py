@@ -1,6 +1,7 @@
 """What the parts of the engine share."""
 
 import secrets
+from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 
@@ -34,6 +35,8 @@ class Context:
         self.outages: tuple[Outage, ...] = ()
         self.archived: Callable[[], Mapping[int, int]] | None = None
         """Tells how far each partition's events have been archived; None where no archive waits for them."""
+        self.unconfirmed: deque[str] = deque()
+        """Ids of sessions whose end a partner has to be asked about."""
 
     def new_uuid(self, partition: int) -> str:
         """Make a UUIDv4 in the partition, from the operating system's randomness."""
@@ -62,11 +65,11 @@ class Context:
         after = steps[-1]
         for event in events_of(before, steps, work.now_ms):
             self.tell(work, event)
-        retain_until_ms = None
         if after.ended_ms is not None and before.ended_ms is None:
-            retain_until_ms = work.now_ms + self.timers.tombstone_retention_ms
             await self.unlist_session(work, after)
-        due_ms = None if after.ended_ms is not None else UNMOVED if after.due_ms == before.due_ms else after.due_ms
+        is_gone = core.gone_ms(after) is not None
+        retain_until_ms = work.now_ms + self.timers.tombstone_retention_ms if is_gone else None
+        due_ms = None if is_gone else UNMOVED if after.due_ms == before.due_ms else after.due_ms
         work.write(session_key(after.id), after, due_ms=due_ms, retain_until_ms=retain_until_ms)
         return after
 

@@ -10,7 +10,9 @@ from typing import Final, Self
 from playclock.clock import Clock, ManualClock, SystemClock
 from playclock.core.timers import Timers
 from playclock.engine.accounts import Accounts
+from playclock.engine.authority import Connect
 from playclock.engine.callers import Callers
+from playclock.engine.closer import Closer
 from playclock.engine.context import Context
 from playclock.engine.estate import EstateKeeper
 from playclock.engine.feed import Feed
@@ -18,6 +20,7 @@ from playclock.engine.heartbeats import Heartbeats
 from playclock.engine.history import FilledArchive, History, NoHistory
 from playclock.engine.launches import Launches
 from playclock.engine.listing import Listing
+from playclock.engine.partners import Partners
 from playclock.engine.pulse import BEAT_MS, PulseKeeper
 from playclock.engine.records import Records
 from playclock.engine.sessions import Sessions
@@ -54,10 +57,12 @@ class Engine:
         operator_tokens: Sequence[str] = (),
         background: bool | None = None,
         archive: FilledArchive | None = None,
+        connect: Connect | None = None,
     ) -> None:
         """Put an engine together; `background` False leaves out sweeps, pulse, estate polling and archiving.
 
-        With an `archive` of its store, the engine has settlements to show; without one it says NoArchive.
+        With an `archive` of its store, the engine has settlements to show; without one it says NoArchive. `connect` reaches
+        the partners of the estate.
         """
         self.clock = clock or SystemClock()
         self.timers = timers or Timers()
@@ -76,11 +81,13 @@ class Engine:
             context.turns.listeners.append(archive.wake)
         self.callers = Callers(context, operator_tokens=operator_tokens)
         self.estate = EstateKeeper(context)
-        self.launches = Launches(context)
-        self.sessions = Sessions(context)
-        self.heartbeats = Heartbeats(context)
+        self.partners = Partners(context, connect)
+        self.launches = Launches(context, self.partners)
+        self.sessions = Sessions(context, self.partners)
+        self.heartbeats = Heartbeats(context, self.partners)
         self.listing = Listing(context)
         self.sweeper = Sweeper(context, self.launches)
+        self.closer = Closer(context, self.partners)
         self.draining = False
         """Whether health checks should send new callers elsewhere."""
         self.store_answers = True
@@ -97,6 +104,7 @@ class Engine:
             self._tasks = [
                 asyncio.create_task(self._every(BEAT_MS / 1000, self._pulse.beat), name="playclock pulse"),
                 asyncio.create_task(self._every(SWEEP_SEC, self._sweep), name="playclock sweeper"),
+                asyncio.create_task(self._every(SWEEP_SEC, self._close), name="playclock closer"),
                 asyncio.create_task(self._every(REFRESH_SEC, self.estate.refresh), name="playclock estate"),
             ]
             if self._archive is not None:
@@ -115,6 +123,7 @@ class Engine:
         self._tasks = []
         if self._background and self._archive is not None:
             await self._archive.finish(FINISH_SEC)
+        await self.partners.close()
 
     def is_late(self) -> bool:
         """Whether this process may have been stopped, so that `catch_up` has to run before any call is answered."""
@@ -137,8 +146,10 @@ class Engine:
         """
         await self.catch_up()
         swept = await self.sweeper.sweep()
-        if self._archive is not None and not self._background:
-            await self._archive.project()
+        if not self._background:
+            await self.closer.close()
+            if self._archive is not None:
+                await self._archive.project()
         return swept
 
     async def ping(self) -> bool:
@@ -153,6 +164,9 @@ class Engine:
 
     async def _sweep(self) -> None:
         await self.sweep()
+
+    async def _close(self) -> None:
+        await self.closer.close()
 
     async def _every(self, period_sec: float, job: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -5,7 +5,7 @@ committed together; each stands for itself.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -14,11 +14,13 @@ from playclock.core import moves
 from playclock.core import session as core
 from playclock.core.answers import Beat, Result
 from playclock.core.codec import encode
+from playclock.core.grants import Word
 from playclock.core.guards import is_kept, no_such_session, why_no_heartbeat
 from playclock.core.ids import account_key, is_session_id, partition_in, session_key
 from playclock.core.session import Session, State
 from playclock.engine.callers import Caller, Role
 from playclock.engine.context import Context
+from playclock.engine.partners import Partners
 from playclock.engine.records import ACCOUNTS, Versioned
 from playclock.engine.turns import ATTEMPTS_MAX
 from playclock.engine.work import Work
@@ -39,8 +41,9 @@ class HeartbeatCall(msgspec.Struct, frozen=True, gc=False):
 class Heartbeats:
     """Takes heartbeats."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, partners: Partners) -> None:
         self._context = context
+        self._partners = partners
         self._interval_sec = -(-context.timers.heartbeat_interval_ms // 1000)
 
     async def beat(self, caller: Caller, session_id: str, provider_user_id: str) -> Beat:
@@ -102,11 +105,9 @@ class Heartbeats:
                     answers[index] = self._accept(after, commit, now_ms)
                 else:
                     again.append(index)
-        taken = [self._take_turn(partition, calls, those, answers, now_ms) for partition, those in turns.items()]
-        if len(taken) == 1:
-            await taken[0]
-        elif taken:
-            await asyncio.gather(*taken)
+        for those, theirs in zip(turns.values(), await self._take_turns(turns, calls, sessions, now_ms), strict=True):
+            for index, answer in zip(those, theirs, strict=True):
+                answers[index] = answer
         return again
 
     async def _load(self, session_ids: Iterable[str]) -> dict[str, Versioned]:
@@ -124,6 +125,7 @@ class Heartbeats:
         return (
             now_ms < session.deadline_ms
             and session.charge is None
+            and session.grant is None
             and session.state is State.ACTIVE
             and not self._context.outages
         )
@@ -141,25 +143,36 @@ class Heartbeats:
         self._context.records.remember(put.key, put.expect + 1, after)
         return Beat(Result.OK, self._interval_sec, (now_ms - after.started_ms) // 1000)
 
+    async def _take_turns(
+        self, turns: Mapping[int, list[int]], calls: Sequence[HeartbeatCall], sessions: Mapping[str, Versioned], now_ms: int
+    ) -> Sequence[Sequence[Answer]]:
+        """Take the heartbeats that are more than their session's own record, each partition's together."""
+        ids = {partition: [calls[index].session_id for index in those] for partition, those in turns.items()}
+        unpaid = {each: sessions[each][1] for those in ids.values() for each in those if sessions[each][1].grant is not None}
+        # Before any decision: a partner takes its time, and others of the partition need not wait for it.
+        words = await self._partners.renew(unpaid.values(), now_ms) if unpaid else {}
+        taken = [self._take_turn(partition, those, words, now_ms) for partition, those in ids.items()]
+        return [await taken[0]] if len(taken) == 1 else await asyncio.gather(*taken)
+
     async def _take_turn(
-        self, partition: int, calls: Sequence[HeartbeatCall], those: list[int], answers: list[Answer | None], now_ms: int
-    ) -> None:
+        self, partition: int, session_ids: Sequence[str], words: Mapping[str, Word], now_ms: int
+    ) -> Sequence[Answer]:
         """Take the heartbeats of one partition that also move accounts or end sessions, in one commit."""
 
         async def decision(work: Work) -> list[Answer]:
-            return [await self._beat(work, calls[index].session_id) for index in those]
+            return [await self._beat(work, session_id, words.get(session_id)) for session_id in session_ids]
 
         try:
-            taken = await self._context.turns.decide(partition, now_ms, decision)
+            return await self._context.turns.decide(partition, now_ms, decision)
         except TooMuchContention as error:
-            taken = [error] * len(those)  # the heartbeats of other partitions have been taken, and are answered
-        for index, answer in zip(those, taken, strict=True):
-            answers[index] = answer
+            return [error] * len(session_ids)  # the heartbeats of other partitions have been taken, and are answered
 
-    async def _beat(self, work: Work, session_id: str) -> Answer:
+    async def _beat(self, work: Work, session_id: str, word: Word | None) -> Answer:
         context, timers = self._context, self._context.timers
         session = await context.read_session(work, session_id)
-        if session is None or not is_kept(session.ended_ms, now_ms=work.now_ms, retention_ms=timers.tombstone_retention_ms):
+        if session is None or not is_kept(
+            core.gone_ms(session), now_ms=work.now_ms, retention_ms=timers.tombstone_retention_ms
+        ):
             return no_such_session()
         error = why_no_heartbeat(session, work.now_ms)
         if error is not None:
@@ -175,7 +188,7 @@ class Heartbeats:
             await work.prefetch(key, fresh=short)
             account = await work.read(ACCOUNTS, key)
             free_micros = 0 if account is None else account.free_micros
-        beaten = moves.heartbeat(session, free_micros=free_micros, now_ms=work.now_ms, timers=timers)
+        beaten = moves.heartbeat(session, free_micros=free_micros, now_ms=work.now_ms, timers=timers, word=word)
         # After an outage a lease costs no more than what was held, however long it is: the credit may be used up right now.
         steps = [beaten, *moves.advance(beaten, now_ms=work.now_ms, timers=timers)]
         after = await context.save_session(work, session, steps)

@@ -17,6 +17,7 @@ from playclock.core.launch import Launch, Seat
 from playclock.core.session import EndReason, Event
 from playclock.engine.callers import Caller, Role
 from playclock.engine.context import Context
+from playclock.engine.partners import Partners
 from playclock.engine.records import LAUNCHES, SEATS
 from playclock.engine.work import Work
 from playclock.errors import BadRequest, EngineError, GameNotFound, NotPcCafe
@@ -35,17 +36,19 @@ class Started(msgspec.Struct, frozen=True, gc=False):
 class Launches:
     """What a launcher can ask for. Every call that it makes is a sign of life."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, partners: Partners) -> None:
         self._context = context
+        self._partners = partners
 
     async def start(self, caller: Caller, *, pc_id: str, internal_ip: str, external_ip: str, hardware: bytes) -> Started:
         """Start a launch on a PC of the cafe to which the address belongs, in place of one that is alive there.
 
         A game session that is alive on the PC goes on under the new launch: a launcher that crashed and came back does not
-        cost the player the game. Raises NotPcCafe.
+        cost the player the game. Raises NotPcCafe, AuthorityAway.
         """
-        context, now_ms = self._context, self._context.clock.now_ms()
-        cafe = context.estate.cafe_at(external_ip)
+        context = self._context
+        cafe = context.estate.cafe_at(external_ip) or await self._partners.cafe_at(external_ip)
+        now_ms = context.clock.now_ms()
         if cafe is None:
             raise NotPcCafe("the address belongs to no PC cafe")
         launch = Launch(
@@ -61,6 +64,7 @@ class Launches:
             started_ms=now_ms,
             lease_until_ms=now_ms + context.timers.launcher_ttl_ms,
             outage_seen_ms=now_ms,
+            provider_id=cafe.provider_id,
         )
 
         async def decision(work: Work) -> None:

@@ -5,6 +5,7 @@ from typing import Final
 from playclock.core import moves
 from playclock.core import session as core
 from playclock.core.ids import kind_of
+from playclock.core.session import Session, State
 from playclock.engine.context import Context
 from playclock.engine.launches import Launches
 from playclock.engine.records import SESSIONS
@@ -16,6 +17,9 @@ SWEPT_MAX: Final = 2_000
 """How many records one tick deals with, so that a mass expiry never holds up the calls of the living."""
 COMMIT_MAX: Final = 100
 """How many records share a commit."""
+CONFIRM_MS: Final = 5_000
+"""After how long a partner is asked again that did not confirm an end, the first time. Doubles each time."""
+CONFIRM_MAX_MS: Final = 60_000
 
 
 class Sweeper:
@@ -50,26 +54,38 @@ class Sweeper:
         return swept
 
     async def _sweep(self, partition: int, now_ms: int, keys: list[str]) -> None:
+        unconfirmed: list[str] = []
+
         async def decision(work: Work) -> None:
+            unconfirmed.clear()
             await work.prefetch(*keys)
             for key in keys:
                 if kind_of(key) == "session":
-                    await self._sweep_session(work, key)
+                    await self._sweep_session(work, key, unconfirmed)
                 elif kind_of(key) == "launch":
                     await self._launches.sweep(work, key)
 
         await self._context.turns.decide(partition, now_ms, decision)
+        self._context.unconfirmed.extend(unconfirmed)
 
-    async def _sweep_session(self, work: Work, key: str) -> None:
+    async def _sweep_session(self, work: Work, key: str, unconfirmed: list[str]) -> None:
         session = await work.read(SESSIONS, key)
         if session is None:
             return
         advanced = await self._context.read_session(work, session.id)
         if advanced is None:
             return
-        if core.is_live(advanced):
+        if advanced.state is State.ENDING:
+            again_ms = work.now_ms + min(CONFIRM_MAX_MS, CONFIRM_MS << min(_closes(advanced), 10))
+            work.write(key, moves.ask_again(advanced, at_ms=again_ms), due_ms=again_ms)
+            unconfirmed.append(advanced.id)
+        elif core.is_live(advanced):
             work.write(key, moves.filed(advanced), due_ms=advanced.deadline_ms)
         elif session is advanced:
             # Ended and still filed: nothing does that, and nothing may make the sweeper come back for ever.
             retain_until_ms = work.now_ms + self._context.timers.tombstone_retention_ms
             work.write(key, session, due_ms=None, retain_until_ms=retain_until_ms)
+
+
+def _closes(session: Session) -> int:
+    return 0 if session.grant is None else session.grant.closes

@@ -42,6 +42,7 @@ CODES: Final[dict[type[EngineError], grpc.StatusCode]] = {
     errors.TooMuchContention: grpc.StatusCode.ABORTED,
     errors.StoreAway: grpc.StatusCode.UNAVAILABLE,
     errors.ArchiveAway: grpc.StatusCode.UNAVAILABLE,
+    errors.AuthorityAway: grpc.StatusCode.UNAVAILABLE,
     errors.ShuttingDown: grpc.StatusCode.UNAVAILABLE,
 }
 """What each error is on the wire."""

@@ -160,6 +160,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "ARCHIVE_UNAVAILABLE", "domain": "playclock"}
     """
+    ERROR_REASON_PROVIDER_UNAVAILABLE: _ErrorReason.ValueType  # 28
+    """The partner that pays for the cafe does not answer, and the game's policy is to wait for it. RetryInfo says when.
+
+        {"reason": "PROVIDER_UNAVAILABLE", "domain": "playclock", "metadata": {"provider_id": "partner-1"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason names what went wrong. It travels as the reason of a google.rpc.ErrorInfo whose domain is "playclock", without
@@ -304,5 +309,10 @@ ERROR_REASON_ARCHIVE_UNAVAILABLE: ErrorReason.ValueType  # 27
 """The archive's database cannot be reached.
 
     {"reason": "ARCHIVE_UNAVAILABLE", "domain": "playclock"}
+"""
+ERROR_REASON_PROVIDER_UNAVAILABLE: ErrorReason.ValueType  # 28
+"""The partner that pays for the cafe does not answer, and the game's policy is to wait for it. RetryInfo says when.
+
+    {"reason": "PROVIDER_UNAVAILABLE", "domain": "playclock", "metadata": {"provider_id": "partner-1"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

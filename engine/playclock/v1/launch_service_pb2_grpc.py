@@ -32,7 +32,7 @@ class LaunchServiceStub:
     The HTTP facade calls it for launchers and hands their signature on in the metadata "x-launcher-credentials-bin" (a
     LauncherCredentials); internal services and operators call it with "authorization: Bearer …". Every call may fail with
     UNAUTHENTICATED (INVALID_SIGNATURE, REQUEST_EXPIRED, REQUEST_REPLAYED, INVALID_API_KEY), PERMISSION_DENIED,
-    INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, with RetryInfo), ABORTED (TOO_MUCH_CONTENTION, with
+    INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, PROVIDER_UNAVAILABLE, with RetryInfo), ABORTED (TOO_MUCH_CONTENTION, with
     RetryInfo) and INTERNAL; what else a call may answer is listed beside it.
     """
 
@@ -71,7 +71,7 @@ class LaunchServiceServicer:
     The HTTP facade calls it for launchers and hands their signature on in the metadata "x-launcher-credentials-bin" (a
     LauncherCredentials); internal services and operators call it with "authorization: Bearer …". Every call may fail with
     UNAUTHENTICATED (INVALID_SIGNATURE, REQUEST_EXPIRED, REQUEST_REPLAYED, INVALID_API_KEY), PERMISSION_DENIED,
-    INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, with RetryInfo), ABORTED (TOO_MUCH_CONTENTION, with
+    INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, PROVIDER_UNAVAILABLE, with RetryInfo), ABORTED (TOO_MUCH_CONTENTION, with
     RetryInfo) and INTERNAL; what else a call may answer is listed beside it.
     """
 
@@ -153,7 +153,7 @@ class LaunchService:
     The HTTP facade calls it for launchers and hands their signature on in the metadata "x-launcher-credentials-bin" (a
     LauncherCredentials); internal services and operators call it with "authorization: Bearer …". Every call may fail with
     UNAUTHENTICATED (INVALID_SIGNATURE, REQUEST_EXPIRED, REQUEST_REPLAYED, INVALID_API_KEY), PERMISSION_DENIED,
-    INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, with RetryInfo), ABORTED (TOO_MUCH_CONTENTION, with
+    INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, PROVIDER_UNAVAILABLE, with RetryInfo), ABORTED (TOO_MUCH_CONTENTION, with
     RetryInfo) and INTERNAL; what else a call may answer is listed beside it.
     """
 

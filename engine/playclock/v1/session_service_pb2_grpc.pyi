@@ -31,7 +31,7 @@ class SessionServiceStub:
 
     Game servers call it with their key in the metadata "x-api-key" and see only their own game's sessions; internal services
     and operators with "authorization: Bearer …". Every call may fail with UNAUTHENTICATED (INVALID_API_KEY),
-    PERMISSION_DENIED, INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, with RetryInfo), ABORTED
+    PERMISSION_DENIED, INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, PROVIDER_UNAVAILABLE, with RetryInfo), ABORTED
     (TOO_MUCH_CONTENTION, with RetryInfo) and INTERNAL; what else a call may answer is listed beside it.
     """
 
@@ -91,7 +91,7 @@ class SessionServiceAsyncStub(SessionServiceStub):
 
     Game servers call it with their key in the metadata "x-api-key" and see only their own game's sessions; internal services
     and operators with "authorization: Bearer …". Every call may fail with UNAUTHENTICATED (INVALID_API_KEY),
-    PERMISSION_DENIED, INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, with RetryInfo), ABORTED
+    PERMISSION_DENIED, INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, PROVIDER_UNAVAILABLE, with RetryInfo), ABORTED
     (TOO_MUCH_CONTENTION, with RetryInfo) and INTERNAL; what else a call may answer is listed beside it.
     """
 
@@ -147,7 +147,7 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Game servers call it with their key in the metadata "x-api-key" and see only their own game's sessions; internal services
     and operators with "authorization: Bearer …". Every call may fail with UNAUTHENTICATED (INVALID_API_KEY),
-    PERMISSION_DENIED, INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, with RetryInfo), ABORTED
+    PERMISSION_DENIED, INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, PROVIDER_UNAVAILABLE, with RetryInfo), ABORTED
     (TOO_MUCH_CONTENTION, with RetryInfo) and INTERNAL; what else a call may answer is listed beside it.
     """
 
