@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -128,16 +129,28 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.close()
 
 
+ServeFile = Callable[..., AbstractContextManager[dict[str, str]]]
+
+
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def serve_file(tmp_path_factory: pytest.TempPathFactory) -> ServeFile:
+    """Serve a store that is there, with the example settings; yields the ready line's fields."""
+
+    @contextmanager
+    def serve_file(store: str, *arguments: str) -> Iterator[dict[str, str]]:
+        ports = ("--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0")
+        config = ("--config", str(EXAMPLES / "settings.toml"))
+        process = Process(tmp_path_factory.mktemp("served"), "serve", "--store", store, *ports, *config, *arguments)
+        try:
+            yield process.ready()
+        finally:
+            process.close()
+
+    return serve_file
+
+
+@pytest.fixture(scope="session")
+def served(serve_file: ServeFile) -> Iterator[dict[str, str]]:
     """Return the ready line's fields of a server that all tests share: memory, the example estate and settings."""
-    process = Process(
-        tmp_path_factory.mktemp("served"),
-        "serve",
-        *("--store", "memory://", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"),
-        *("--provision", str(EXAMPLES / "provisioning.toml"), "--config", str(EXAMPLES / "settings.toml")),
-    )
-    try:
-        yield process.ready()
-    finally:
-        process.close()
+    with serve_file("memory://", "--provision", str(EXAMPLES / "provisioning.toml")) as ready:
+        yield ready

@@ -1,38 +1,40 @@
 """`playclock settlements`: what ended sessions came to, for people, for spreadsheets and for auditors."""
 
 import asyncio
-import csv
-import json
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
-from typing import Any, Final, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from zoneinfo import ZoneInfo
 
 import click
-import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from playclock.cli.addresses import Address
 from playclock.cli.failures import Failure, UsageFailure
 from playclock.cli.options import DEFAULT_GRPC, FILE, engine_option, json_option, token_option
-from playclock.cli.printing import amount, duration, print_json, print_table
+from playclock.cli.printing import amount, duration, moment, print_json, print_table
 from playclock.cli.remote import CALL_SEC, authorization, calling
+from playclock.cli.settlement_files import COLUMNS, fields_of, read_jsonl, write_csv, write_jsonl
 from playclock.cli.teaching import example
-from playclock.core import settlement as core
+from playclock.core.settlement import chain_problems
 from playclock.v1.settlement_service_pb2 import (
     ExportSettlementsRequest,
+    ListSettlementsRequest,
     Settlement,
     SettlementSummary,
     SummarizeSettlementsRequest,
 )
 from playclock.v1.settlement_service_pb2_grpc import SettlementServiceStub
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from playclock.v1.settlement_service_pb2_grpc import SettlementServiceAsyncStub
 
-_COLUMNS: Final = tuple(field.name for field in msgspec.structs.fields(core.Settlement))
-_GROUPINGS: Final = ("game", "cafe", "account", "day", "month")
+Command = TypeVar("Command", bound=Callable[..., Any])
+Answer = TypeVar("Answer")
+
+GROUPINGS: Final = ("game", "cafe", "account", "day", "month")
+PAGE_SIZE: Final = 1_000
 
 
 @click.group(epilog=example("playclock settlements summarize --by cafe --by month --time-zone Asia/Seoul"))
@@ -56,6 +58,53 @@ def _chosen_options(command: Command) -> Command:
     return command
 
 
+def _cafe_option(command: Command) -> Command:
+    return click.option("--cafe", default="", metavar="ID", help="Only this cafe's.")(command)
+
+
+def _csv_option(command: Command) -> Command:
+    return click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")(command)
+
+
+@settlements.command(name="list", epilog=example("playclock settlements list --cafe cafe-1 --from 2026-11-01 --csv"))
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
+@_csv_option
+@json_option
+@_cafe_option
+@_chosen_options
+def list_settlements(
+    *,
+    limit: int,
+    as_csv: bool,
+    as_json: bool,
+    cafe: str,
+    engine: Address,
+    token: str | None,
+    **chosen: Any,  # noqa: ANN401 - the options above
+) -> None:
+    """List settlements, those that were archived first come first."""
+    _check_one_form(as_csv=as_csv, as_json=as_json)
+    request = ListSettlementsRequest(cafe_id=cafe, **_filter(**chosen))
+
+    async def collect(service: "SettlementServiceAsyncStub") -> list[Settlement]:
+        found: list[Settlement] = []
+        while True:
+            request.page_size = min(PAGE_SIZE, limit - len(found))
+            page = await service.ListSettlements(request, metadata=authorization(token), timeout=CALL_SEC)
+            found += page.settlements
+            request.page_token = page.next_page_token
+            if not page.next_page_token or len(found) >= limit:
+                return found
+
+    found = _call(engine, collect)
+    if as_json:
+        print_json([fields_of(settlement) for settlement in found])
+    elif as_csv:
+        write_csv(COLUMNS, (list(fields_of(settlement).values()) for settlement in found))
+    else:
+        print_table(tuple(_CELLS), [[cell(settlement) for cell in _CELLS.values()] for settlement in found])
+
+
 @settlements.command(epilog=example("playclock settlements export --from 2026-11-01 --until 2026-12-01 > november.csv"))
 @click.option("--format", "style", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="How to print.")
 @_chosen_options
@@ -64,39 +113,59 @@ def export(*, style: str, engine: Address, token: str | None, **chosen: Any) -> 
 
     `playclock settlements verify` checks what `--format jsonl` has printed.
     """
-    asyncio.run(_print_all(engine, token, _export_request(**chosen), _write_csv if style == "csv" else _write_jsonl))
+    request = ExportSettlementsRequest(**_filter(**chosen))
+
+    async def print_all(service: "SettlementServiceAsyncStub") -> None:
+        if style == "csv":
+            write_csv(COLUMNS, ())
+        async for response in service.ExportSettlements(request, metadata=authorization(token)):
+            if style == "csv":
+                write_csv(COLUMNS, [list(fields_of(response.settlement).values())], header=False)
+            else:
+                write_jsonl(response.settlement)
+
+    _call(engine, print_all)
 
 
 @settlements.command(epilog=example("playclock settlements summarize --by account --by month --time-zone Asia/Seoul"))
-@click.option("--by", multiple=True, type=click.Choice(_GROUPINGS), help="By what to sum up; may be given again.")
+@click.option("--by", multiple=True, type=click.Choice(GROUPINGS), help="By what to sum up; may be given again.")
+@_csv_option
 @json_option
+@_cafe_option
 @_chosen_options
 def summarize(
     *,
     by: tuple[str, ...],
+    as_csv: bool,
     as_json: bool,
+    cafe: str,
     engine: Address,
     token: str | None,
     time_zone: str,
-    **chosen: Any,  # noqa: ANN401
+    **chosen: Any,  # noqa: ANN401 - the options above
 ) -> None:
     """Sum settlements up."""
-    filtered = _export_request(time_zone=time_zone, **chosen)
+    _check_one_form(as_csv=as_csv, as_json=as_json)
     request = SummarizeSettlementsRequest(
         group_by=[SummarizeSettlementsRequest.Grouping.Value(f"GROUPING_{name.upper()}") for name in by],
         time_zone=time_zone,
-        account_id=filtered.account_id,
+        cafe_id=cafe,
+        **_filter(time_zone=time_zone, **chosen),
     )
-    request.game_id = filtered.game_id
-    for field in ("ended_from", "ended_until"):
-        if filtered.HasField(field):
-            getattr(request, field).CopyFrom(getattr(filtered, field))
-    summaries = asyncio.run(_summaries(engine, token, request))
+
+    async def sums(service: "SettlementServiceAsyncStub") -> Sequence[SettlementSummary]:
+        answer = await service.SummarizeSettlements(request, metadata=authorization(token), timeout=CALL_SEC)
+        return answer.summaries
+
+    summaries = _call(engine, sums)
+    fields = [field.name for field in SettlementSummary.DESCRIPTOR.fields]
     if as_json:
-        print_json([_summary_fields(summary) for summary in summaries])
-        return
-    rows = [[str(value) for value in _summary_row(summary)] for summary in summaries]
-    print_table(("game", "cafe", "account", "period", "currency", "sessions", "played", "billed", "amount"), rows)
+        print_json([{name: getattr(summary, name) for name in fields} for summary in summaries])
+    elif as_csv:
+        write_csv(fields, ([getattr(summary, name) for name in fields] for summary in summaries))
+    else:
+        cells = {name: cell for name, cell in _SUMS.items() if name not in _GROUPS or not _GROUPS[name].isdisjoint(by)}
+        print_table(tuple(cells), [[cell(summary) for cell in cells.values()] for summary in summaries])
 
 
 @settlements.command(epilog=example("playclock settlements verify november.jsonl"))
@@ -104,108 +173,74 @@ def summarize(
 @click.option("--whole", is_flag=True, help="Also check that the file begins with each game's first settlement.")
 def verify(*, file: Path, whole: bool) -> None:
     """Check the chain of exported settlements, offline: that none was changed, left out or slipped in."""
-    problems = core.chain_problems(_read_jsonl(file), whole=whole)
+    problems = chain_problems(read_jsonl(file), whole=whole)
     if problems:
         raise Failure("\n".join(problems))
     click.echo("the chain holds")
 
 
-async def _print_all(
-    engine: Address, token: str | None, request: ExportSettlementsRequest, write: Callable[[Settlement, bool], None]
-) -> None:
-    first = True
-    async for settlement in _exported(engine, token, request):
-        write(settlement, first)
-        first = False
+def _call(engine: Address, call: Callable[["SettlementServiceAsyncStub"], Awaitable[Answer]]) -> Answer:
+    async def connected() -> Answer:
+        async with calling(engine) as channel:
+            return await call(SettlementServiceStub(channel))
+
+    return asyncio.run(connected())
 
 
-async def _exported(engine: Address, token: str | None, request: ExportSettlementsRequest) -> AsyncIterator[Settlement]:
-    async with calling(engine) as channel:
-        stream = SettlementServiceStub(channel).ExportSettlements(request, metadata=authorization(token))
-        async for response in stream:
-            yield response.settlement
+def _check_one_form(*, as_csv: bool, as_json: bool) -> None:
+    if as_csv and as_json:
+        raise UsageFailure("--csv and --json exclude each other")
 
 
-async def _summaries(engine: Address, token: str | None, request: SummarizeSettlementsRequest) -> list[SettlementSummary]:
-    async with calling(engine) as channel:
-        service = SettlementServiceStub(channel)
-        answer = await service.SummarizeSettlements(request, metadata=authorization(token), timeout=CALL_SEC)
-        return list(answer.summaries)
+def _filter(*, game: str, account: str, from_: str | None, until: str | None, time_zone: str) -> dict[str, Any]:
+    """Return the fields by which every request chooses."""
+    zone = _zone(time_zone)
+    return {
+        "game_id": game,
+        "account_id": account,
+        "ended_from": None if from_ is None else _day(from_, zone),
+        "ended_until": None if until is None else _day(until, zone),
+    }
 
 
-def _write_csv(settlement: Settlement, first: bool) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    if first:
-        writer.writerow(_COLUMNS)
-    writer.writerow([_unformulated(value) for value in msgspec.structs.asdict(_record(settlement)).values()])
-
-
-def _write_jsonl(settlement: Settlement, _first: bool) -> None:
-    click.echo(json.dumps(msgspec.to_builtins(_record(settlement))))
-
-
-def _unformulated(value: object) -> object:
-    """Keep a spreadsheet from taking what strangers chose for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t") else value
-
-
-def _record(message: Settlement) -> core.Settlement:
-    """Return the settlement as it is hashed."""
-    fields = {name: getattr(message, name) for name in _COLUMNS if not name.endswith("_ms")}
-    if not message.HasField("client_play_duration_sec"):
-        fields["client_play_duration_sec"] = None
-    return core.Settlement(**fields, started_ms=message.started.ToMilliseconds(), ended_ms=message.ended.ToMilliseconds())
-
-
-def _read_jsonl(file: Path) -> Iterator[core.Settlement]:
-    decoder = msgspec.json.Decoder(core.Settlement)
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield decoder.decode(line)
-            except msgspec.MsgspecError as error:
-                raise Failure(f"{file}:{number}: no settlement: {error}") from None
-
-
-def _export_request(
-    *, game: str, account: str, from_: str | None, until: str | None, time_zone: str
-) -> ExportSettlementsRequest:
-    request = ExportSettlementsRequest(game_id=game, account_id=account)
+def _zone(name: str) -> tzinfo:
     try:
-        zone = ZoneInfo(time_zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise UsageFailure(f"there is no time zone {time_zone!r}; name one as the IANA database does") from None
-    if from_ is not None:
-        request.ended_from.CopyFrom(_day(from_, zone))
-    if until is not None:
-        request.ended_until.CopyFrom(_day(until, zone))
-    return request
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError):  # not there; no name; a folder of the database
+        raise UsageFailure(f"there is no time zone {name!r}; name one as the IANA database does, such as Asia/Seoul") from None
 
 
 def _day(text: str, zone: tzinfo) -> Timestamp:
     """Return when a day begins."""
-    try:
-        begins = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone)
-    except ValueError:
-        raise UsageFailure(f"{text!r} is no day; write it as 2026-11-01") from None
     timestamp = Timestamp()
-    timestamp.FromDatetime(begins)
+    try:
+        timestamp.FromDatetime(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone))
+    except (ValueError, OverflowError):
+        raise UsageFailure(f"{text!r} is no day; write it as 2026-11-01") from None
     return timestamp
 
 
-def _summary_row(summary: SettlementSummary) -> tuple[object, ...]:
-    return (
-        summary.game_id,
-        summary.cafe_id,
-        summary.account_id,
-        summary.period,
-        summary.currency,
-        summary.session_count,
-        duration(summary.play_duration_sec),
-        duration(summary.billed_sec),
-        amount(summary.amount_micros),
-    )
-
-
-def _summary_fields(summary: SettlementSummary) -> dict[str, object]:
-    return {field.name: getattr(summary, field.name) for field in SettlementSummary.DESCRIPTOR.fields}
+_CELLS: Final[dict[str, Callable[[Settlement], str]]] = {
+    "session": lambda settlement: settlement.game_session_id,
+    "cafe": lambda settlement: settlement.cafe_id,
+    "player": lambda settlement: settlement.provider_user_id,
+    "ended": lambda settlement: moment(settlement.ended),
+    "reason": lambda settlement: settlement.end_reason,
+    "played": lambda settlement: duration(settlement.play_duration_sec),
+    "billed": lambda settlement: duration(settlement.billed_sec),
+    "amount": lambda settlement: amount(settlement.amount_micros),
+    "currency": lambda settlement: settlement.currency,
+}
+_GROUPS: Final = {"game": {"game"}, "cafe": {"cafe"}, "account": {"account"}, "period": {"day", "month"}}
+"""Columns of sums that have something in them only where it is grouped by that."""
+_SUMS: Final[dict[str, Callable[[SettlementSummary], str]]] = {
+    "game": lambda summary: summary.game_id,
+    "cafe": lambda summary: summary.cafe_id,
+    "account": lambda summary: summary.account_id,
+    "period": lambda summary: summary.period,
+    "currency": lambda summary: summary.currency,
+    "sessions": lambda summary: str(summary.session_count),
+    "played": lambda summary: duration(summary.play_duration_sec),
+    "billed": lambda summary: duration(summary.billed_sec),
+    "amount": lambda summary: amount(summary.amount_micros),
+}
