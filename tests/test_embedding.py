@@ -9,9 +9,11 @@ from pathlib import Path
 import grpc
 import playclock as package
 import pytest
+from playclock.archive.errors import ArchiveError
 from playclock.stores.base import StoreError
 from playclock.testing import BALANCE_MICROS, CAFE_IP, ESTATE, GAME_ID, GAME_KEY, Playclock
 from playclock.v1 import (
+    AccountServiceStub,
     ApplyProvisioningRequest,
     EndSessionRequest,
     HeartbeatRequest,
@@ -19,6 +21,7 @@ from playclock.v1 import (
     IssueOttRequest,
     LaunchServiceStub,
     ListSessionsRequest,
+    ListSettlementsRequest,
     OpenSessionRequest,
     OpenSessionResponse,
     ProvisioningServiceStub,
@@ -26,6 +29,7 @@ from playclock.v1 import (
     SessionEvent,
     SessionServiceStub,
     StartLaunchRequest,
+    TopUpAccountRequest,
     WatchSessionsRequest,
 )
 
@@ -77,6 +81,74 @@ class TestTheFixture:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
         assert "1 passed" in done.stdout, done.stdout
+
+
+class TestSettlements:
+    def test_a_sweep_archives_what_has_happened(self) -> None:
+        kit = Playclock(archive="sqlite://")
+        session_id = kit.join("player-1")
+        kit.clock.advance(90)
+        kit.sessions.EndSession(EndSessionRequest(game_session_id=session_id))
+        assert _settled(kit) == []
+        kit.sweep()
+        assert _settled(kit) == [(session_id, "CLIENT_END", 90, 2_000_000)]
+        kit.join("player-2")
+        kit.clock.advance(240)
+        kit.sweep()
+        assert [reason for _, reason, _, _ in _settled(kit)] == ["CLIENT_END", "HEARTBEAT_TIMEOUT"]
+        kit.close()
+
+    def test_without_an_archive_there_are_none_and_a_sweep_still_sweeps(self, playclock: Playclock) -> None:
+        playclock.join()
+        playclock.clock.advance(240)
+        assert playclock.sweep() > 0
+        with pytest.raises(grpc.RpcError) as refused:
+            playclock.settlements.ListSettlements(ListSettlementsRequest())
+        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+    def test_an_archive_that_cannot_be_opened_is_an_error_of_the_caller_and_leaves_no_thread(self, tmp_path: Path) -> None:
+        before = set(threading.enumerate())
+        with (
+            pytest.raises(ArchiveError, match="does not exist"),
+            package.BlockingEngine(archive=f"sqlite:///{tmp_path}/missing/play.db"),
+        ):
+            pytest.fail("it must not start")
+        assert set(threading.enumerate()) == before
+
+    def test_a_store_in_memory_that_begins_anew_is_no_store_of_an_archive_in_a_file(self, tmp_path: Path) -> None:
+        url = f"sqlite:///{tmp_path}/archive.db"
+        with package.BlockingEngine(archive=url) as engine:
+            _open(engine)
+            engine.sweep()
+        with pytest.raises(ArchiveError, match="ahead of the store"), package.BlockingEngine(archive=url):
+            pytest.fail("it must not start")
+
+    def test_embedding_needs_no_sqlalchemy(self) -> None:
+        program = (
+            "import sys; sys.modules['sqlalchemy'] = None\n"
+            "from playclock.testing import Playclock\n"
+            "kit = Playclock(); kit.join(); kit.sweep(); kit.close()\n"
+            "try: Playclock(archive='sqlite://')\n"
+            "except Exception as error: print(error)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+        assert done.stdout == "an archive needs packages that are not installed: pip install 'playclock[archive]'\n", (
+            done.stderr
+        )
+
+    async def test_with_the_systems_clock_it_is_archived_in_the_background_and_the_rest_at_the_end(self) -> None:
+        store = await package.open_store("memory://")
+        async with await package.open_archive("sqlite://", store) as archive:
+            async with package.Engine(store, archive=archive) as engine:
+                channel = package.InProcessChannel(engine, operator=True)
+                await ProvisioningServiceStub(channel).ApplyProvisioning(ApplyProvisioningRequest(provisioning=ESTATE))
+                async with asyncio.timeout(20):
+                    while {at: n for at, n in archive.positions().items() if n} != await store.heads():  # noqa: ASYNC110 - it tells nobody when it is done
+                        await asyncio.sleep(0)
+                request = TopUpAccountRequest(account_id="cafe-1", amount_micros=1, request_id="once")
+                await AccountServiceStub(channel).TopUpAccount(request)
+            assert {at: n for at, n in archive.positions().items() if n} == await store.heads()
+        await store.close()
 
 
 class TestWithoutAnEventLoop:
@@ -170,3 +242,8 @@ def _open(engine: "package.BlockingEngine") -> str:
 
 def _players(playclock: Playclock) -> list[str]:
     return [session.provider_user_id for session in playclock.sessions.ListSessions(ListSessionsRequest()).sessions]
+
+
+def _settled(kit: Playclock) -> list[tuple[str, str, int, int]]:
+    listed = kit.settlements.ListSettlements(ListSettlementsRequest()).settlements
+    return [(each.game_session_id, each.end_reason, each.billed_sec, each.amount_micros) for each in listed]

@@ -70,6 +70,17 @@ def test_the_embedded_session_runs_without_waiting() -> None:
     assert run([sys.executable, "-"], block("Embedded", "python")) == "120\n"
 
 
+def test_the_months_settlement_is_shown_and_its_chain_holds(served: dict[str, str], tmp_path: Path) -> None:
+    script = block("A month's settlement", "sh").replace("settlements.jsonl", str(tmp_path / "settlements.jsonl"))
+    printed = run(["bash", "-eu"], f"export PLAYCLOCK_ENGINE={served['grpc']}\n{script}").splitlines()
+    assert printed[0] == "cafe\tperiod\tcurrency\tsessions\tplayed\tbilled\tamount"
+    assert printed[-1] == "the chain holds"
+
+
+def test_settlements_can_be_had_in_process() -> None:
+    assert run([sys.executable, "-"], block("Embedded", "python", 2)) == "90 2000000\n"
+
+
 def test_the_fixture_example_passes_as_a_test(tmp_path: Path) -> None:
     example = "from playclock.v1 import HeartbeatRequest\n\n\n" + block("Embedded", "python", 1)
     (tmp_path / "test_example.py").write_text(example)
