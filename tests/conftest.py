@@ -15,6 +15,7 @@ from playclock.core.ids import account_key, session_key
 from playclock.core.session import Session
 from playclock.core.timers import Timers
 from playclock.engine import OPERATOR, Caller, Engine, Role
+from playclock.engine.history import FilledArchive
 from playclock.engine.records import ACCOUNTS, SESSIONS
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.stores.base import Commit, Conflict, Due, Record, Store, StoredEvent, StoreUnavailable
@@ -298,9 +299,15 @@ async def make_engine(clock: ManualClock) -> AsyncIterator[EngineMaker]:
     async with AsyncExitStack() as stack:
 
         async def make(
-            store: Store, *, clock: Clock = clock, timers: Timers | None = None, background: bool | None = None
+            store: Store,
+            *,
+            clock: Clock = clock,
+            timers: Timers | None = None,
+            background: bool | None = None,
+            archive: FilledArchive | None = None,
         ) -> Engine:
-            engine = Engine(store, clock=clock, timers=timers, operator_tokens=[World.OPERATOR_TOKEN], background=background)
+            tokens = [World.OPERATOR_TOKEN]
+            engine = Engine(store, clock=clock, timers=timers, operator_tokens=tokens, background=background, archive=archive)
             return await stack.enter_async_context(engine)
 
         yield make

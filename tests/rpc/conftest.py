@@ -17,11 +17,13 @@ from playclock.engine import Engine
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.rpc.server import Server
 from playclock.v1 import (
+    AccountServiceStub,
     AuthServiceStub,
     LauncherCredentials,
     LaunchServiceStub,
     ProvisioningServiceStub,
     SessionServiceStub,
+    SettlementServiceStub,
 )
 
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -52,10 +54,12 @@ class Rpc:
 
     def __init__(self, channel: grpc.aio.Channel, engine: Engine) -> None:
         self.channel = channel
+        self.accounts = AccountServiceStub(channel)
         self.auth = AuthServiceStub(channel)
         self.launches = LaunchServiceStub(channel)
         self.provisioning = ProvisioningServiceStub(channel)
         self.sessions = SessionServiceStub(channel)
+        self.settlements = SettlementServiceStub(channel)
         self.health = health_pb2_grpc.HealthStub(channel)
         self._engine = engine
         self._nonces = itertools.count()
