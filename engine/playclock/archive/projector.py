@@ -112,7 +112,7 @@ class Projector:
             try:
                 archived = await self.project()
             except TryAgain as error:
-                backoff_sec = min(2 * backoff_sec or BACKOFF_SEC, BACKOFF_MAX_SEC)
+                backoff_sec = longer(backoff_sec)
                 _log.warning("archiving has to wait", extra={"fields": {"reason": error.reason, "cause": cause_of(error)}})
                 await asyncio.sleep(backoff_sec)
                 continue
@@ -184,6 +184,11 @@ class Projector:
                 "told again with other contents; the archive keeps the first",
                 extra={"fields": msgspec.structs.asdict(contradiction)},
             )
+
+
+def longer(backoff_sec: float) -> float:
+    """Return how long to wait after having waited so long."""
+    return min(2 * backoff_sec or BACKOFF_SEC, BACKOFF_MAX_SEC)
 
 
 def _check_not_ahead(known: Mapping[int, int], heads: Mapping[int, int]) -> None:
