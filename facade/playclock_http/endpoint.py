@@ -75,8 +75,13 @@ async def _send(reply: Reply, incoming: Incoming, send: Send) -> None:
         (b"x-request-id", incoming.request_id.encode()),
         *reply.headers,
     ]
-    if incoming.unread:
+    is_unread = incoming.unread
+    if is_unread:
         # The rest of the body would be taken for the next request, or trickle in for ever.
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if incoming.method == "HEAD" else reply.body})
+    body = b"" if incoming.method == "HEAD" else reply.body
+    await send({"type": "http.response.body", "body": body, "more_body": is_unread})
+    if is_unread:
+        await incoming.drain()
+        await send({"type": "http.response.body", "body": b""})

@@ -16,6 +16,9 @@ from playclock_http.refusal import Refusal, bad_request
 MAX_BODY_BYTES: Final = 64 * 1024
 RECEIPT_SEC: Final = 10.0
 """Seconds within which the whole body has to arrive, however often a piece of it comes."""
+DRAINED_BYTES_MAX: Final = 1024 * 1024
+DRAINED_SEC: Final = 1.0
+"""How much of a refused body, and for how long, is read and thrown away, so that its sender gets to hear the answer."""
 
 _MAX_QUERY_FIELDS: Final = 16
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
@@ -100,6 +103,21 @@ class Incoming:
             message = f"body: did not arrive within {within_sec:g} s"
             raise Refusal("REQUEST_TIMEOUT", message, status=grpc.StatusCode.DEADLINE_EXCEEDED) from None
 
+    async def drain(self) -> None:
+        """Throw away what is still on its way of the body, up to a limit.
+
+        A connection that is closed with bytes unread is reset, and the answer is lost with it.
+        """
+        drained = 0
+        try:
+            async with asyncio.timeout(DRAINED_SEC):
+                while self.unread and drained <= DRAINED_BYTES_MAX:
+                    message = await self._receive()
+                    drained += len(message.get("body", b""))
+                    self._body_read = not message.get("more_body", False)
+        except TimeoutError:
+            return
+
     async def _read(self) -> bytes:
         received = bytearray()
         while True:
@@ -107,10 +125,10 @@ class Incoming:
             if message["type"] != "http.request":
                 raise bad_request("body: broke off")
             received += message.get("body", b"")
+            self._body_read = not message.get("more_body", False)
             if len(received) > MAX_BODY_BYTES:
                 raise _too_long()
-            if not message.get("more_body", False):
-                self._body_read = True
+            if self._body_read:
                 return bytes(received)
 
     def decode(self, body: bytes, declared: type[StructT]) -> StructT:

@@ -105,19 +105,24 @@ async def test_no_retry_after_is_made_up(client: httpx.AsyncClient, fake_engine:
     assert "retry-after" not in (await _heartbeat(client)).headers
 
 
+FIGURES = {"play_duration_sec": 1800, "billed_sec": 1790, "grace_sec": 10, "amount_micros": 30_000_000_000}
+TOLD = {name: str(figure) for name, figure in FIGURES.items()}
+
+
 @pytest.mark.parametrize(
     ("metadata", "settlement"),
     [
         (
-            {"end_reason": "CLIENT_END", "play_duration_sec": "1800", "client_play_duration_sec": "1795"},
-            {"end_reason": "CLIENT_END", "play_duration_sec": 1800, "client_play_duration_sec": 1795},
+            {"end_reason": "CLIENT_END", "client_play_duration_sec": "1795", **TOLD},
+            {"end_reason": "CLIENT_END", "client_play_duration_sec": 1795, **FIGURES},
         ),
         (
-            {"end_reason": "TERMINATED", "play_duration_sec": "0", "something": "new"},
-            {"end_reason": "TERMINATED", "play_duration_sec": 0, "client_play_duration_sec": None},
+            {"end_reason": "TERMINATED", "something": "new", **TOLD},
+            {"end_reason": "TERMINATED", "client_play_duration_sec": None, **FIGURES},
         ),
+        *(({"end_reason": "CLIENT_END", **{name: TOLD[name] for name in TOLD if name != missing}}, None) for missing in TOLD),
+        ({"end_reason": "CLIENT_END", **TOLD, "amount_micros": "many"}, None),
         ({"end_reason": "CLIENT_END"}, None),
-        ({"end_reason": "CLIENT_END", "play_duration_sec": "many"}, None),
         ({}, None),
     ],
 )
@@ -225,11 +230,16 @@ async def test_ready_means_that_the_engine_says_it_serves(
 async def test_a_connection_on_which_a_body_was_left_unread_is_closed(
     make_client: "ClientMaker", headers: list[tuple[bytes, bytes]], closes: bool
 ) -> None:
-    async def ask_nothing() -> Message:
-        pytest.fail("the body was read")
+    asked = 0
 
-    sent = await _run(_app_of(make_client), headers, ask_nothing)
+    async def the_last_piece() -> Message:
+        nonlocal asked
+        asked += 1
+        return {"type": "http.request", "body": b"x", "more_body": False}
+
+    sent = await _run(_app_of(make_client), headers, the_last_piece)
     assert sent[0]["status"] == 401
+    assert asked == int(closes)
     assert ((b"connection", b"close") in sent[0]["headers"]) is closes
 
 
@@ -243,7 +253,8 @@ async def test_a_body_that_grows_beyond_the_cap_is_refused_and_its_connection_cl
 
     headers = [(b"x-api-key", b"dev-game-key"), (b"transfer-encoding", b"chunked")]
     sent = await _run(_app_of(make_client), headers, flood)
-    assert (sent[0]["status"], asked) == (400, 5)
+    # Five pieces until it is too long, and a mebibyte that is thrown away.
+    assert (sent[0]["status"], asked) == (400, 5 + 65)
     assert (b"connection", b"close") in sent[0]["headers"]
 
 

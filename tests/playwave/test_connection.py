@@ -1,12 +1,16 @@
 """What is beneath the API: sockets, methods, paths."""
 
 import asyncio
+import contextlib
+import itertools
 import json
 import socket
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 import pytest
 from playclock.cli.addresses import Address, bind
+from playclock_http import incoming
 
 from .callers import END, HEARTBEAT, VERIFY
 from .endpoints import ENDPOINTS, Endpoint
@@ -24,6 +28,12 @@ def test_a_connection_sends_at_once_instead_of_waiting_for_what_it_sent_to_be_ac
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the server not wait for what is left of a body."""
+    monkeypatch.setattr(incoming, "DRAINED_SEC", 0.02)
+
+
 async def exchange(server: Server, sent: bytes) -> tuple[int, dict[str, str], bytes]:
     """Send bytes and nothing more, and read until the server closes; return status, headers and body."""
     where = urlsplit(server.url)
@@ -38,6 +48,7 @@ async def exchange(server: Server, sent: bytes) -> tuple[int, dict[str, str], by
     return int(status.split()[1]), headers, body
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("length", [64 * 1024 + 1, 300 * MIB, 10**18])
 async def test_a_body_that_is_announced_as_too_long_is_refused_before_any_of_it_came(server: Server, length: int) -> None:
     head = f"POST {VERIFY} HTTP/1.1\r\nHost: x\r\nX-Api-Key: {GAME_KEY}\r\nContent-Length: {length}\r\n\r\n"
@@ -46,6 +57,7 @@ async def test_a_body_that_is_announced_as_too_long_is_refused_before_any_of_it_
     assert headers["connection"] == "close"
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_body_in_chunks_is_refused_as_soon_as_it_is_too_long(server: Server) -> None:
     head = f"POST {VERIFY} HTTP/1.1\r\nHost: x\r\nX-Api-Key: {GAME_KEY}\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = b"1000\r\n" + b" " * 0x1000 + b"\r\n"
@@ -54,6 +66,7 @@ async def test_a_body_in_chunks_is_refused_as_soon_as_it_is_too_long(server: Ser
     assert headers["connection"] == "close"
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name.replace(" ", "-"))
 async def test_a_stranger_is_refused_before_any_of_the_body_came(server: Server, endpoint: Endpoint) -> None:
     head = f"{endpoint.method} {endpoint.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
@@ -62,6 +75,70 @@ async def test_a_stranger_is_refused_before_any_of_the_body_came(server: Server,
     assert headers["connection"] == "close"
 
 
+async def send_all(server: Server, head: str, pieces: Iterable[bytes]) -> tuple[bytes, int]:
+    """Send a request to its end before the answer is looked at; return the answer, and how many bytes the server took."""
+    where = urlsplit(server.url)
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    taken = 0
+    try:
+        for piece in itertools.chain([head.encode()], pieces):
+            writer.write(piece)
+            await writer.drain()
+            taken += len(piece)
+        return await reader.read(), taken
+    except ConnectionError:
+        return b"", taken
+    finally:
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize("size", [64 * 1024 + 1, 200_000, 900_000])
+@pytest.mark.parametrize("path", [VERIFY, "/nowhere"])
+@pytest.mark.parametrize("key", [GAME_KEY, "wrong"])
+async def test_who_sends_a_body_that_is_too_long_to_its_end_gets_the_answer(
+    server: Server, size: int, path: str, key: str
+) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Api-Key: {key}\r\n"
+    codes = {("/nowhere", key): b"404", (VERIFY, GAME_KEY): b"400", (VERIFY, "wrong"): b"401"}
+    for framing, body in (
+        (f"Content-Length: {size}\r\n\r\n", b"x" * size),
+        ("Transfer-Encoding: chunked\r\n\r\n", b"%x\r\n" % size + b"x" * size + b"\r\n0\r\n\r\n"),
+    ):
+        answer, _ = await send_all(server, head + framing, [body])
+        assert answer.startswith(b"HTTP/1.1 " + codes[path, key])
+        assert answer.endswith(b"}}")
+
+
+async def test_who_sends_without_end_is_cut_off(server: Server) -> None:
+    head = f"POST {VERIFY} HTTP/1.1\r\nHost: x\r\nX-Api-Key: {GAME_KEY}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    async with asyncio.timeout(20):
+        _, taken = await send_all(server, head, itertools.repeat(chunk))
+    # What the facade reads, and what lies between it and the sender.
+    assert taken < 32 * MIB
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_who_sends_slowly_without_end_is_cut_off_too(server: Server) -> None:
+    async def trickle(writer: asyncio.StreamWriter) -> None:
+        while not writer.is_closing():
+            writer.write(b"x")
+            await asyncio.sleep(0.005)
+
+    where = urlsplit(server.url)
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    writer.write(f"POST {VERIFY} HTTP/1.1\r\nHost: x\r\nX-Api-Key: {GAME_KEY}\r\nContent-Length: {MIB}\r\n\r\n".encode())
+    sending = asyncio.create_task(trickle(writer))
+    async with asyncio.timeout(20):
+        head = await reader.readuntil(b"\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+    assert head.startswith(b"HTTP/1.1 400")
+    writer.transport.abort()
+    sending.cancel()
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_a_body_that_nobody_reads_is_not_taken_for_the_next_request(server: Server) -> None:
     smuggled = f"DELETE {END}?game_session_id={await server.join()} HTTP/1.1\r\nHost: x\r\nX-Api-Key: {GAME_KEY}\r\n\r\n"
     head = f"GET {VERIFY} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(smuggled)}\r\n\r\n"

@@ -101,6 +101,9 @@ async def test_an_end_after_the_automatic_one_is_409_with_its_figures(server: Se
         "end_reason": "CHARGE_EXHAUSTED",
         "play_duration_sec": 240,
         "client_play_duration_sec": None,
+        "billed_sec": 120,
+        "grace_sec": 120,
+        "amount_micros": 2 * COIN,
     }
 
 

@@ -11,7 +11,7 @@ from playclock.v1.session_service_pb2_grpc import SessionServiceStub
 from .callers import END, GameServer, LauncherPc
 from .conftest import ServerMaker
 from .envelope import data_of, error_of, refusal_of
-from .estate import GAME
+from .estate import COIN, GAME
 from .server import Server
 
 ENDED = (410, "SESSION_ENDED")
@@ -51,6 +51,9 @@ async def test_a_second_end_is_409_with_the_figures_of_the_first(server: Server,
             "end_reason": "CLIENT_END",
             "play_duration_sec": 60,
             "client_play_duration_sec": 55,
+            "billed_sec": 60,
+            "grace_sec": 0,
+            "amount_micros": COIN,
         }
 
 
@@ -119,6 +122,9 @@ async def test_so_is_the_end_by_the_longest_duration(make_server: ServerMaker) -
         "end_reason": "MAX_DURATION",
         "play_duration_sec": 100,
         "client_play_duration_sec": None,
+        "billed_sec": 100,
+        "grace_sec": 0,
+        "amount_micros": 2 * COIN,
     }
 
 

@@ -79,7 +79,8 @@ async def test_of_a_hundred_ends_one_succeeds_and_the_others_hear_its_figures(se
     figures = {name: won[name] for name in ("play_duration_sec", "client_play_duration_sec")}
     assert figures["play_duration_sec"] == 61
     assert {error["code"] for error in lost} == {"ALREADY_ENDED"}
-    assert [error["settlement"] for error in lost] == [{"end_reason": "CLIENT_END"} | figures] * 99
+    figures |= {"end_reason": "CLIENT_END", "billed_sec": 61, "grace_sec": 0, "amount_micros": 2 * COIN}
+    assert [error["settlement"] for error in lost] == [figures] * 99
     account = await server.account()
     assert (account.balance_micros, account.held_micros) == (OPENING - 2 * COIN, 0)
 

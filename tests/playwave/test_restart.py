@@ -84,6 +84,9 @@ async def test_what_ended_before_is_still_answered_with_its_figures(server: Serv
         "end_reason": "CLIENT_END",
         "play_duration_sec": 30,
         "client_play_duration_sec": 29,
+        "billed_sec": 30,
+        "grace_sec": 0,
+        "amount_micros": COIN,
     }
 
 

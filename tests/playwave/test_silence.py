@@ -99,6 +99,9 @@ async def test_where_only_the_launcher_fell_silent_the_game_server_hears_that_th
         "end_reason": "LAUNCHER_TIMEOUT",
         "play_duration_sec": 120,
         "client_play_duration_sec": None,
+        "billed_sec": 120,
+        "grace_sec": 0,
+        "amount_micros": 2 * COIN,
     }
 
 

@@ -30,6 +30,12 @@ class Settlement(msgspec.Struct, frozen=True):
 
     end_reason: Annotated[str, Meta(description="Why it ended.", examples=["CLIENT_END"])]
     play_duration_sec: Annotated[int, Meta(description="Seconds by the server's clock.", examples=[1800])]
+    billed_sec: Annotated[int, Meta(description="Seconds that were billed.", examples=[1800])]
+    grace_sec: Annotated[int, Meta(description="Seconds of the grace period that were used; not billed.", examples=[0])]
+    amount_micros: Annotated[
+        int,
+        Meta(description="Millionths of the account's currency that were billed; 0 where nobody pays.", examples=[30_000_000]),
+    ]
     client_play_duration_sec: Annotated[
         int | None, Meta(description="Seconds as the game server counted them, where it said so.", examples=[1795])
     ] = None
