@@ -8,9 +8,7 @@ from playclock.v1 import ProvisionedAccount, ProvisionedCafe, ProvisionedGame, P
 GAMES: Final = ("3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d", "7d2f9b10-1111-4222-8333-944445555666")
 SERVERS: Final = ("", "server-1", "server-2")
 ACCOUNTS_OF: Final = ("rich", "poor", "empty")
-OPENING_MICROS: Final = (900_000_000, 5_000_000, 0)
-CAFES: Final = 5
-"""The last two share an account, and in the last nobody pays: see `_CAFES`."""
+OPENING_MICROS: Final = (900_000_000, 9_000_000, 0)
 TARIFFS: Final = 2
 
 _CAFES: Final = (("rich", 0), ("poor", 0), ("poor", 1), ("empty", 1), None)

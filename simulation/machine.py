@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from playclock.clock import ManualClock
 from playclock.core.timers import Timers
 from playclock.v1 import PriceWindow, Tariff
 
 from simulation.books import Books
-from simulation.estate import ACCOUNTS_OF, CAFES, TARIFFS
+from simulation.estate import ACCOUNTS_OF, TARIFFS
 from simulation.place import Place, Replica
 from simulation.players import Players
 
@@ -26,10 +26,11 @@ TIMES_OF_DAY: Final = ("00:00", "00:07", "01:30", "02:00", "02:30", "03:00", "04
 
 NUMBERS = st.integers(0, 63)
 REPLICAS = st.integers(0, 1)
-CAFES_DRAWN = st.sampled_from([0, 1, 1, 2, 2, 3, 4]).map(lambda cafe: cafe % CAFES)
+CAFES_DRAWN = st.sampled_from([1, 2, 0, 3, 4])
 WAITS_MS = st.sampled_from(
     [1, 999, 1_000, 7_777, 59_999, 60_001, 119_000, 119_999, 120_000, 120_001, 239_999, 240_000, 240_001, 300_017, 1_000_003]
 )
+PLAYS_MS = st.sampled_from([119_000, 120_000, 61_001, 200_000, 239_999, 7_777])
 WINDOWS = st.builds(
     PriceWindow,
     from_time=st.sampled_from(TIMES_OF_DAY),
@@ -39,8 +40,8 @@ WINDOWS = st.builds(
 ).filter(lambda window: window.from_time != window.until_time)
 PRICES = st.builds(
     Tariff,
-    unit_sec=st.sampled_from([1, 1, 7, 60, 60, 3_600]),
-    price_micros=st.sampled_from([0, 1, 3_333, 16_667, 1_000_000, 1_000_000]),
+    unit_sec=st.sampled_from([60, 60, 60, 7, 1, 3_600]),
+    price_micros=st.sampled_from([1_000_000, 1_000_000, 333_333, 16_667, 1, 0]),
     rounding=st.sampled_from([Tariff.ROUNDING_STARTED_UNIT, Tariff.ROUNDING_EXACT]),
     minimum_micros=st.sampled_from([0, 0, 0, 700_001]),
     free_sec=st.sampled_from([0, 0, 0, 45, 300]),
@@ -81,31 +82,30 @@ class Simulation(RuleBasedStateMachine):
         self._run(players.provision(place.replicas[0], tariffs))
         self._run(place.live(1_000))
         self._players = players
+        for cafe in (0, 1, 2):
+            self._run(self._join(place.replicas[0], cafe, pc=0, number=2 * cafe + 1))
 
     @rule(replica=REPLICAS, cafe=CAFES_DRAWN, pc=st.integers(0, 2), number=NUMBERS)
     def join(self, replica: int, cafe: int, pc: int, number: int) -> None:
         """Start a launch and redeem an OTT of it at once."""
         self._run(self._join(self._replica(replica), cafe, pc, number))
 
-    @rule(replica=REPLICAS, cafe=CAFES_DRAWN, pc=st.integers(0, 2))
-    def start(self, replica: int, cafe: int, pc: int) -> None:
-        self._run(self.players.start(self._replica(replica), cafe, pc))
-
-    @precondition(lambda self: self.players.launches)
-    @rule(replica=REPLICAS, launch=NUMBERS, number=NUMBERS)
-    def issue(self, replica: int, launch: int, number: int) -> None:
-        self._run(self.players.issue(self._replica(replica), _pick(self.players.launches, launch), number))
-
-    @precondition(lambda self: self.players.launches)
     @rule(replica=REPLICAS, launch=NUMBERS, number=NUMBERS)
     def replace(self, replica: int, launch: int, number: int) -> None:
         """Let another session begin on a PC whose launch goes on."""
-        self._run(self._rejoin(self._replica(replica), _pick(self.players.launches, launch), number))
+        if self.players.launches:
+            self._run(self._rejoin(self._replica(replica), _pick(self.players.launches, launch), number))
 
-    @rule(replica=REPLICAS, ott=NUMBERS)
-    def open(self, replica: int, ott: int) -> None:
-        if self.players.otts:
-            self._run(self.players.open(self._replica(replica), _pick(self.players.otts, ott)))
+    @rule(replica=REPLICAS, what=st.sampled_from(["start", "issue", "open", "open"]), number=NUMBERS)
+    def join_by_steps(self, replica: int, what: str, number: int) -> None:
+        """Do one of the steps of joining, also again, late, or for nothing."""
+        called, players = self._replica(replica), self.players
+        if what == "start":
+            self._run(players.start(called, number % 5, number % 3))
+        elif what == "issue" and players.launches:
+            self._run(players.issue(called, _pick(players.launches, number), number))
+        elif what == "open" and players.otts:
+            self._run(players.open(called, _pick(players.otts, number)))
 
     @rule(replica=REPLICAS, launch=NUMBERS, is_end=st.sampled_from([False, False, True]))
     def launcher(self, replica: int, launch: int, *, is_end: bool) -> None:
@@ -134,10 +134,6 @@ class Simulation(RuleBasedStateMachine):
         else:
             self._run(self.players.terminate(self._replica(replica), session_id))
 
-    @rule(replica=REPLICAS, number=NUMBERS)
-    def restart_server(self, replica: int, number: int) -> None:
-        self._run(self.players.restart_server(self._replica(replica), number))
-
     @rule(
         replica=REPLICAS,
         account=st.integers(0, len(ACCOUNTS_OF) - 1),
@@ -160,31 +156,39 @@ class Simulation(RuleBasedStateMachine):
     def wait(self, ms: int) -> None:
         self._run(self.players.place.live(ms))
 
-    @rule(ms=WAITS_MS, rounds=st.integers(2, 8), replica=REPLICAS)
+    @rule(ms=PLAYS_MS, rounds=st.integers(1, 8), replica=REPLICAS)
     def play(self, ms: int, rounds: int, replica: int) -> None:
         """Let everybody play on for a while who still can."""
-        self._run(self._play(min(ms, 200_000), rounds, self._replica(replica)))
+        self._run(self._play(ms, rounds, self._replica(replica)))
 
-    @rule(replica=REPLICAS)
-    def sweep(self, replica: int) -> None:
-        self._run(self._replica(replica).engine.sweep())
+    @rule(ms=PLAYS_MS, rounds=st.integers(1, 8), replica=REPLICAS, account=st.integers(1, 2), coins=st.integers(1, 3))
+    def play_for_coins(self, ms: int, rounds: int, replica: int, account: int, coins: int) -> None:
+        """Play on, and pay little by little."""
+        for _ in range(rounds):
+            self._run(self._play(ms, 1, self._replica(replica)))
+            self._run(self.players.top_up(self._replica(replica), account, coins * 1_000_000))
 
     @rule(ms=st.sampled_from([3_001, 60_000, 600_000]), replica=REPLICAS, launch=NUMBERS, first=st.integers(0, 2))
     def be_away(self, ms: int, replica: int, launch: int, first: int) -> None:
         """Be away, and let one call or another be the first that finds out."""
         self.players.place.be_away(ms)
         if first == 1:
-            self.sweep(replica)
+            self._run(self._replica(replica).engine.sweep())
         elif first == 2:
             self.launcher(replica, launch, is_end=False)
 
-    @rule(hours=st.sampled_from([1, 25]))
-    def wait_long(self, hours: int) -> None:
-        self._run(self.players.place.live(hours * 3_600_000))
-
-    @rule(replica=REPLICAS)
-    def restart(self, replica: int) -> None:
-        self._run(self.players.place.restart(replica))
+    @rule(replica=REPLICAS, what=st.sampled_from(["sweep", "sweep", "restart", "server", "wait"]), number=NUMBERS)
+    def operate(self, replica: int, what: str, number: int) -> None:
+        """Do what is needed now and then: or never, and nothing may depend on it."""
+        match what:
+            case "sweep":
+                self._run(self._replica(replica).engine.sweep())
+            case "restart":
+                self._run(self.players.place.restart(replica))
+            case "server":
+                self._run(self.players.restart_server(self._replica(replica), number))
+            case "wait":
+                self._run(self.players.place.live(3_600_000 if number % 2 else 90_000_000))
 
     @rule(replica=REPLICAS, tariffs=ESTATES)
     def provision(self, replica: int, tariffs: list[Tariff]) -> None:
