@@ -15,6 +15,7 @@ from playclock.core.ids import account_key, session_key
 from playclock.core.session import Session
 from playclock.core.timers import Timers
 from playclock.engine import OPERATOR, Caller, Engine, Role
+from playclock.engine.authority import Connect
 from playclock.engine.history import FilledArchive
 from playclock.engine.records import ACCOUNTS, SESSIONS
 from playclock.rpc.inprocess import InProcessChannel
@@ -305,9 +306,17 @@ async def make_engine(clock: ManualClock) -> AsyncIterator[EngineMaker]:
             timers: Timers | None = None,
             background: bool | None = None,
             archive: FilledArchive | None = None,
+            connect: Connect | None = None,
         ) -> Engine:
-            tokens = [World.OPERATOR_TOKEN]
-            engine = Engine(store, clock=clock, timers=timers, operator_tokens=tokens, background=background, archive=archive)
+            engine = Engine(
+                store,
+                clock=clock,
+                timers=timers,
+                operator_tokens=[World.OPERATOR_TOKEN],
+                background=background,
+                archive=archive,
+                connect=connect,
+            )
             return await stack.enter_async_context(engine)
 
         yield make

@@ -51,6 +51,13 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     "playclock.v1": ("playclock.v1",),
     "playclock.provider": ("playclock.provider",),
     "playclock.rpc": ("playclock.rpc", "playclock.engine", "playclock.core", "playclock.errors", "playclock.v1"),
+    "playclock.rpc.partner": (
+        "playclock.rpc.messages",
+        "playclock.engine.authority",
+        "playclock.core",
+        "playclock.errors",
+        "playclock.provider.v1",
+    ),
     # Files that an operator writes, and what he reads.
     "playclock.log": (),
     "playclock.tomlfile": FILES,
@@ -71,6 +78,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "playclock.core.timers",
         "playclock.engine",
         "playclock.rpc.inprocess",
+        "playclock.rpc.partner",
         "playclock.archive.urls",
         "playclock.stores.urls",
     ),

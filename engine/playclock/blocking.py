@@ -15,6 +15,7 @@ from playclock.clock import Clock, ManualClock
 from playclock.core.timers import Timers
 from playclock.engine import Engine
 from playclock.rpc.inprocess import InProcessChannel
+from playclock.rpc.partner import connect
 from playclock.stores.urls import open_store
 
 T = TypeVar("T")
@@ -104,7 +105,14 @@ class BlockingEngine:
         archive = None
         if self._archive_url is not None:
             archive = await parts.enter_async_context(await open_archive(self._archive_url, store))
-        engine = Engine(store, clock=self.clock, timers=self._timers, operator_tokens=self._operator_tokens, archive=archive)
+        engine = Engine(
+            store,
+            clock=self.clock,
+            timers=self._timers,
+            operator_tokens=self._operator_tokens,
+            archive=archive,
+            connect=connect,
+        )
         return await parts.enter_async_context(engine)
 
 

@@ -24,6 +24,7 @@ from playclock.cli.tuning import settle
 from playclock.clock import SystemClock
 from playclock.engine import Engine
 from playclock.rpc.inprocess import InProcessChannel
+from playclock.rpc.partner import connect
 from playclock.rpc.server import AddressInUse, Server, start
 from playclock.settings import Settings
 from playclock.stores.base import Store
@@ -72,6 +73,7 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
             timers=plan.settings.timers,
             operator_tokens=plan.settings.security.operator_tokens,
             archive=archive,
+            connect=connect,
         )
     )
     if estate is not None:

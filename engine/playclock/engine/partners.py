@@ -202,7 +202,7 @@ class Partners:
             try:
                 answer = await call(link.authority)
             except AuthorityAway as error:
-                self._note(link, breakers.fail(link.breaker, self._context.clock.now_ms()), str(error.__cause__ or error))
+                self._note(link, breakers.fail(link.breaker, self._context.clock.now_ms()), error.message)
                 raise
         self._note(link, breakers.succeed(link.breaker), "")
         return answer
