@@ -12,8 +12,10 @@ its own codes. What a correct caller meets every day is no error but a value tha
     ├── NotFound                   stop asking for it
     │   ├── GameNotFound  LaunchNotFound  SessionNotFound  AccountNotFound  CafeNotFound  TransferNotFound
     ├── WrongState                 stop: it is over
-    │   ├── LaunchEnded  SessionEnded  SessionEnding  AlreadyEnded  AlreadyReversed  InsufficientCredit
+    │   ├── LaunchEnded  SessionEnded  SessionEnding  AlreadyEnded  AlreadyReversed  InsufficientCredit  TransferClosed
     ├── RequestIdReused            use a new request id
+    ├── TransferIdReused           use a new transfer id
+    ├── TooManyTransfers           post or void some first
     ├── CursorExpired              list, then watch anew
     ├── NoArchive                  ask a server that keeps one
     └── TryAgain                   the same call, later
@@ -119,7 +121,7 @@ class CafeNotFound(NotFound):
 
 
 class TransferNotFound(NotFound):
-    """There is no such transfer on the account, or it is none that can be taken back."""
+    """There is no such transfer of the account, or it is none that can be taken back."""
 
     reason = "TRANSFER_NOT_FOUND"
 
@@ -159,9 +161,15 @@ class AlreadyReversed(WrongState):
 
 
 class InsufficientCredit(WrongState):
-    """The account has less than that, or holds it for sessions that run."""
+    """The account has less than that, or holds it for sessions that run and transfers that are pending."""
 
     reason = "INSUFFICIENT_CREDIT"
+
+
+class TransferClosed(WrongState):
+    """The transfer has been posted, or voided, or has expired. The metadata says which."""
+
+    reason = "TRANSFER_CLOSED"
 
 
 class NoArchive(EngineError):
@@ -174,6 +182,18 @@ class RequestIdReused(EngineError):
     """The request id was used before with other contents."""
 
     reason = "REQUEST_ID_REUSED"
+
+
+class TransferIdReused(EngineError):
+    """The transfer id was used before with other contents."""
+
+    reason = "TRANSFER_ID_REUSED"
+
+
+class TooManyTransfers(EngineError):
+    """As many transfers of the account are pending as can be."""
+
+    reason = "TOO_MANY_TRANSFERS"
 
 
 class CursorExpired(EngineError):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import fields, replace
 from playclock.core import estate, records
-from playclock.core.charge import Account, Charge
+from playclock.core.charge import Account, Charge, Hold
 from playclock.core.codec import FORMAT, Codec, UnknownFormat, encode
 from playclock.core.grants import FailurePolicy, Grant
 from playclock.core.launch import Launch, Seat
@@ -17,6 +17,7 @@ from playclock.core.ott import Ott, Refusal
 from playclock.core.outage import Outage
 from playclock.core.session import EndReason, Session, State
 from playclock.core.tariff import BillOnSilence, PriceWindow, Rounding, Tariff
+from playclock.core.transfers import TransferState, TwoPhase
 
 REPEATABLE = settings(deadline=None, derandomize=True, max_examples=30)
 
@@ -112,7 +113,28 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
     ),
     Seat: st.builds(Seat, TEXT, session_id=nullable(TEXT)),
     Ott: st.builds(Ott, TEXT, TEXT, nullable(TEXT), MS, refusals=st.integers(0, 5), session_id=nullable(TEXT)),
-    Account: st.builds(Account, TEXT, TEXT, MS, MS, debt_limit_micros=MS),
+    Account: st.builds(
+        Account,
+        TEXT,
+        TEXT,
+        MS,
+        MS,
+        debt_limit_micros=MS,
+        pending=st.lists(st.builds(Hold, TEXT, MS, MS), max_size=3).map(tuple),
+    ),
+    TwoPhase: st.builds(
+        TwoPhase,
+        id=TEXT,
+        account_id=TEXT,
+        amount_micros=MS,
+        target=TEXT,
+        timeout_ms=MS,
+        created_ms=MS,
+        state=st.sampled_from(list(TransferState)),
+        posted_micros=MS,
+        closed_ms=nullable(MS),
+        free_micros=MS,
+    ),
     records.Nonce: st.builds(records.Nonce, MS),
     records.Claim: st.builds(records.Claim, st.binary(max_size=32)),
     records.Answer: st.builds(records.Answer, st.binary(max_size=32)),
@@ -313,6 +335,7 @@ NUMBERS: dict[type[IntEnum], str] = {
     EndReason: "CLIENT_END HEARTBEAT_TIMEOUT LAUNCHER_TIMEOUT CHARGE_EXHAUSTED REPLACED TERMINATED SERVER_RESTART MAX_DURATION",
     FailurePolicy: "DENY ALLOW ALLOW_THEN_RECONCILE",
     Rounding: "STARTED_UNIT EXACT",
+    TransferState: "PENDING POSTED VOIDED EXPIRED REFUSED",
     BillOnSilence: "LAST_HEARTBEAT ONE_INTERVAL LEASE_END",
     records.Happening: "OPENED EXHAUSTED ENDED RESUMED LOW_CREDIT ENDING",
     Refusal: "EXPIRED ALREADY_USED GAME_MISMATCH NOT_CHARGEABLE USER_MISMATCH",

@@ -32,11 +32,15 @@ pytestmark = pytest.mark.usefixtures("world")
 GAME, LAUNCHER, OPERATOR = "game", "launcher", "operator"
 
 ACCESS: dict[str, set[str]] = {
+    "AccountService/CreateTransfer": {OPERATOR},
     "AccountService/GetAccount": {OPERATOR},
+    "AccountService/GetTransfer": {OPERATOR},
     "AccountService/InquirePrice": {OPERATOR},
     "AccountService/ListEntries": {OPERATOR},
+    "AccountService/PostTransfer": {OPERATOR},
     "AccountService/ReverseTopUp": {OPERATOR},
     "AccountService/TopUpAccount": {OPERATOR},
+    "AccountService/VoidTransfer": {OPERATOR},
     "AuthService/VerifyCaller": {GAME, LAUNCHER, OPERATOR},
     "LaunchService/StartLaunch": {LAUNCHER, OPERATOR},
     "LaunchService/HeartbeatLaunch": {LAUNCHER, OPERATOR},

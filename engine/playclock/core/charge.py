@@ -10,8 +10,16 @@ from msgspec.structs import replace
 from playclock.core.tariff import Anchors, Tariff, affordable_ms, anchored, cost_micros
 
 
+class Hold(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an account sets aside for a transfer that is pending."""
+
+    transfer_id: str
+    amount_micros: int
+    expires_ms: int
+
+
 class Account(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Prepaid credit. `held_micros` of the balance are set aside for sessions that are running.
+    """Prepaid credit. `held_micros` of the balance are set aside for sessions that are running and transfers that are pending.
 
     Where an operator allows debt, what is left of the balance beside that may go down to `-debt_limit_micros`.
     """
@@ -21,6 +29,8 @@ class Account(msgspec.Struct, frozen=True, array_like=True, gc=False):
     balance_micros: int
     held_micros: int
     debt_limit_micros: int = 0
+    pending: tuple[Hold, ...] = ()
+    """What of `held_micros` is for transfers. Time frees it: `transfers.advance` comes before any look at the rest."""
 
     @property
     def unheld_micros(self) -> int:

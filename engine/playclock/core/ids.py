@@ -89,6 +89,11 @@ def transfer_key(partition: int, transfer_id: str) -> str:
     return f"{partition:02x}:topup:{_digest('topup', transfer_id)}"
 
 
+def two_phase_key(account_id: str, transfer_id: str) -> str:
+    """Return the key of a two-phase transfer's record, which lies with its account. Other accounts' ids are other transfers."""
+    return f"{partition_of('account', account_id):02x}:transfer:{_digest('transfer', account_id, transfer_id)}"
+
+
 def transfer_id_of(account_id: str, caller: str, request_id: str) -> str:
     """Return the id of the transfer that a caller's request brings about."""
     return f"topup/{account_id}/{_digest('transfer', caller, request_id)}"

@@ -1,8 +1,8 @@
 """The ledger: double entry, append-only. Whatever moves money says so in transfers whose legs sum to zero.
 
 Each account of ours is three in the ledger: `wallet/ID`, what is there to be set aside, `held/ID`, what is set aside, and
-`debt/ID`, what is owed, which is never more than nothing. Money comes from `funding/CURRENCY` and goes to `revenue/GAME`. A
-correction is a reverse transfer; nothing is ever changed or taken out.
+`debt/ID`, what is owed, which is never more than nothing. Money comes from `funding/CURRENCY` and goes to `revenue/GAME` or
+`payout/NAME`. A correction is a reverse transfer; nothing is ever changed or taken out.
 """
 
 from enum import IntEnum
@@ -20,6 +20,10 @@ class TransferKind(IntEnum):
     TOP_UP = 2
     CHARGE = 3
     REVERSAL = 4
+    PENDING = 5
+    POST = 6
+    VOID = 7
+    EXPIRY = 8
 
 
 class Leg(msgspec.Struct, frozen=True, array_like=True, gc=False):

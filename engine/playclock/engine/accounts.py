@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from playclock.core import accounts as core
-from playclock.core import moves
+from playclock.core import moves, transfers
 from playclock.core.charge import Account, Charge, anchor, reserve
 from playclock.core.fields import request_id_problem, resource_id_problem
 from playclock.core.ids import account_key, answer_key, kind_of, transfer_id_of, transfer_key
@@ -53,12 +53,13 @@ class Accounts:
         self._context = context
 
     async def get(self, account_id: str) -> Account:
-        """Return the account as it is in the store. Raises BadRequest, AccountNotFound, StoreAway."""
+        """Return the account as it stands now, read afresh. Raises BadRequest, AccountNotFound, StoreAway."""
         _check(account_id)
         ((_, found),) = await self._context.records.load([account_key(account_id)], fresh=True)
         if found is None:
             raise _no_account(account_id)
-        return ACCOUNTS.checked(found)
+        account, _ = transfers.advance(ACCOUNTS.checked(found), self._context.clock.now_ms())
+        return account
 
     async def top_up(self, caller: Caller, account_id: str, amount_micros: int, *, request_id: str) -> Booked:
         """Credit an account, once for each request id, and let its sessions in grace go on.
@@ -80,7 +81,7 @@ class Accounts:
             first = await work.read(ANSWERS, answers_at)
             if first is not None:
                 return _BOOKED.decode(first.data)
-            account = await work.read(ACCOUNTS, key)
+            account = await context.read_account(work, account_id)
             if account is None:
                 return _no_account(account_id)
             error = core.why_no_top_up(account, amount_micros)
@@ -113,7 +114,7 @@ class Accounts:
         partition = int(key[:2], 16)
 
         async def decision(work: Work) -> Booked | EngineError:
-            account = await work.read(ACCOUNTS, key)
+            account = await context.read_account(work, account_id)
             if account is None:
                 return _no_account(account_id)
             booked_at = transfer_key(partition, transfer_id)
@@ -184,7 +185,7 @@ class Accounts:
         session = await context.read_session(work, session_id)
         if session is None or session.state is not State.EXHAUSTED or session.charge is None:
             return
-        account = await work.read(ACCOUNTS, account_key(session.charge.account_id))
+        account = await context.read_account(work, session.charge.account_id)
         free_micros = 0 if account is None else account.free_micros
         resumed = moves.resume(session, free_micros=free_micros, now_ms=work.now_ms, timers=context.timers)
         if resumed.state is State.ACTIVE:

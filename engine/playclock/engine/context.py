@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 from playclock.clock import Clock
-from playclock.core import moves
+from playclock.core import moves, transfers
 from playclock.core import session as core
-from playclock.core.charge import moves_money
+from playclock.core.charge import Account, moves_money
 from playclock.core.estate import Estate
 from playclock.core.ids import account_key, make_uuid, server_key, session_key
 from playclock.core.ledger import charge_transfer
@@ -51,6 +51,19 @@ class Context:
         if not steps:
             return session
         return await self.save_session(work, session, steps)
+
+    async def read_account(self, work: Work, account_id: str) -> Account | None:
+        """Return the account as time has it now, and write what time has done to it. None where there is none."""
+        key = account_key(account_id)
+        account = await work.read(ACCOUNTS, key)
+        if account is None or not account.pending:
+            return account
+        advanced, booked = transfers.advance(account, work.now_ms)
+        if booked:
+            work.write(key, advanced)
+            for transfer in booked:
+                self.tell(work, transfer)
+        return advanced
 
     async def move_session(self, work: Work, session: Session, event: core.Event) -> Session:
         """Move a live session by an event that happens now, and write it."""
@@ -105,11 +118,10 @@ class Context:
         charge_before = None if before is None else before.charge
         if after.charge is None or (charge_before is not None and not moves_money(charge_before, after.charge)):
             return
-        key = account_key(after.charge.account_id)
-        account = await work.read(ACCOUNTS, key)
+        account = await self.read_account(work, after.charge.account_id)
         assert account is not None, "a session's account outlives it"
         account, transfer = charge_transfer(
             account, charge_before, after.charge, session_id=after.id, game_id=after.game_id, at_ms=work.now_ms
         )
-        work.write(key, account)
+        work.write(account_key(account.id), account)
         self.tell(work, transfer)

@@ -25,6 +25,7 @@ from playclock.engine.pulse import BEAT_MS, PulseKeeper
 from playclock.engine.records import Records
 from playclock.engine.sessions import Sessions
 from playclock.engine.sweeper import Sweeper
+from playclock.engine.transfers import Transfers
 from playclock.errors import EngineError
 from playclock.stores.base import Store, StoreUnavailable
 from playclock.stores.memory import MemoryStore
@@ -73,6 +74,7 @@ class Engine:
         self.feed = Feed(context)
         context.turns.listeners.append(self.feed.wake)
         self.accounts = Accounts(context)
+        self.transfers = Transfers(context)
         self.history: History = NoHistory() if archive is None else archive.history
         """What is archived: settlements and entries."""
         self._archive = archive
@@ -86,7 +88,7 @@ class Engine:
         self.sessions = Sessions(context, self.partners)
         self.heartbeats = Heartbeats(context, self.partners)
         self.listing = Listing(context)
-        self.sweeper = Sweeper(context, self.launches)
+        self.sweeper = Sweeper(context, self.launches, self.transfers)
         self.closer = Closer(context, self.partners)
         self.draining = False
         """Whether health checks should send new callers elsewhere."""

@@ -12,7 +12,6 @@ from playclock.core.estate import DIRECTORY_KEY, KINDS, AccountPlan, Directory, 
 from playclock.core.ids import account_key, kind_of
 from playclock.core.ledger import TransferKind, credit_transfer
 from playclock.engine.context import Context
-from playclock.engine.records import ACCOUNTS
 from playclock.engine.work import Work
 from playclock.errors import BadRequest, StoreAway, TooMuchContention
 from playclock.stores.base import ABSENT, UNMOVED, Commit, Event, Put, StoreUnavailable
@@ -106,7 +105,7 @@ class EstateKeeper:
         context, key = self._context, account_key(plan.id)
 
         async def decision(work: Work) -> None:
-            account = await work.read(ACCOUNTS, key)
+            account = await context.read_account(work, plan.id)
             assert account is not None, "an account is never taken away"
             work.write(key, replace(account, debt_limit_micros=plan.debt_limit_micros))
 

@@ -21,7 +21,7 @@ from playclock.core.session import Session, State
 from playclock.engine.callers import Caller, Role
 from playclock.engine.context import Context
 from playclock.engine.partners import Partners
-from playclock.engine.records import ACCOUNTS, Versioned
+from playclock.engine.records import Versioned
 from playclock.engine.turns import ATTEMPTS_MAX
 from playclock.engine.work import Work
 from playclock.errors import BadRequest, EngineError, TooMuchContention
@@ -186,7 +186,7 @@ class Heartbeats:
             # account, so an old copy would not be noticed at the commit, and the session would end in spite of the money.
             short = session.paid_until_ms is not None and session.paid_until_ms < session.lease_until_ms
             await work.prefetch(key, fresh=short)
-            account = await work.read(ACCOUNTS, key)
+            account = await context.read_account(work, session.charge.account_id)
             free_micros = 0 if account is None else account.free_micros
         beaten = moves.heartbeat(session, free_micros=free_micros, now_ms=work.now_ms, timers=timers, word=word)
         # After an outage a lease costs no more than what was held, however long it is: the credit may be used up right now.

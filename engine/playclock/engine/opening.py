@@ -33,7 +33,7 @@ from playclock.engine import requests
 from playclock.engine.callers import Caller
 from playclock.engine.context import Context
 from playclock.engine.partners import Partners
-from playclock.engine.records import ACCOUNTS, ANSWERS, LAUNCHES, OTTS, SEATS
+from playclock.engine.records import ANSWERS, LAUNCHES, OTTS, SEATS
 from playclock.engine.work import Work
 from playclock.errors import BadRequest, TooMuchContention
 from playclock.stores.base import UNMOVED
@@ -187,7 +187,7 @@ class Opening:
         """Return who pays which price for a session of the launch, holding nothing yet, and what can be set aside."""
         if launch.account_id is None or launch.tariff_id is None:
             return None, 0
-        account = await work.read(ACCOUNTS, account_key(launch.account_id))
+        account = await self._context.read_account(work, launch.account_id)
         free_micros = 0 if account is None else account.free_micros
         tariff = self._context.estate.tariffs.get(launch.tariff_id)
         if tariff is None:

@@ -16,6 +16,7 @@ from playclock.core.launch import Launch, Seat
 from playclock.core.ott import Ott
 from playclock.core.records import Answer, Claim, Nonce, Pulse, ServerSessions
 from playclock.core.session import Session
+from playclock.core.transfers import TwoPhase
 from playclock.errors import StoreAway
 from playclock.stores.base import ABSENT, Commit, Conflict, Record, Store, StoreUnavailable
 
@@ -33,6 +34,7 @@ NONCES: Final = Codec(Nonce)
 SERVERS: Final = Codec(ServerSessions)
 PULSES: Final = Codec(Pulse)
 TOP_UPS: Final = Codec(TopUp)
+TRANSFERS: Final = Codec(TwoPhase)
 
 _CODECS: Final[Mapping[str, Codec[Any]]] = {
     "session": SESSIONS,
@@ -46,6 +48,7 @@ _CODECS: Final[Mapping[str, Codec[Any]]] = {
     "server": SERVERS,
     "pulse": PULSES,
     "topup": TOP_UPS,
+    "transfer": TRANSFERS,
 }
 
 T = TypeVar("T")

@@ -9,6 +9,7 @@ from playclock.core.session import Session, State
 from playclock.engine.context import Context
 from playclock.engine.launches import Launches
 from playclock.engine.records import SESSIONS
+from playclock.engine.transfers import Transfers
 from playclock.engine.work import Work
 from playclock.errors import StoreAway
 from playclock.stores.base import StoreUnavailable
@@ -25,9 +26,10 @@ CONFIRM_MAX_MS: Final = 60_000
 class Sweeper:
     """Ends what has run out, files anew what has not, and lets the store drop what nobody asks for any more."""
 
-    def __init__(self, context: Context, launches: Launches) -> None:
+    def __init__(self, context: Context, launches: Launches, transfers: Transfers) -> None:
         self._context = context
         self._launches = launches
+        self._transfers = transfers
         self._first = 0
 
     async def sweep(self, limit: int = SWEPT_MAX) -> int:
@@ -64,6 +66,8 @@ class Sweeper:
                     await self._sweep_session(work, key, unconfirmed)
                 elif kind_of(key) == "launch":
                     await self._launches.sweep(work, key)
+                elif kind_of(key) == "transfer":
+                    await self._transfers.sweep(work, key)
 
         await self._context.turns.decide(partition, now_ms, decision)
         self._context.unconfirmed.extend(unconfirmed)

@@ -3,7 +3,11 @@
 from typing import Final
 
 from playclock.core.charge import Account
+from playclock.core.fields import resource_id_problem
+from playclock.core.ids import is_uuid
+from playclock.core.transfers import TransferState, TwoPhase
 from playclock.engine import Engine
+from playclock.errors import BadRequest
 from playclock.rpc.call import Call
 from playclock.rpc.fields import check
 from playclock.rpc.messages import timestamp
@@ -11,6 +15,14 @@ from playclock.v1 import account_service_pb2 as pb
 
 PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 1_000
+
+_STATES: Final = {
+    TransferState.PENDING: pb.Transfer.STATE_PENDING,
+    TransferState.POSTED: pb.Transfer.STATE_POSTED,
+    TransferState.VOIDED: pb.Transfer.STATE_VOIDED,
+    TransferState.EXPIRED: pb.Transfer.STATE_EXPIRED,
+    TransferState.REFUSED: pb.Transfer.STATE_REFUSED,
+}
 
 
 class AccountServicer:
@@ -34,6 +46,36 @@ class AccountServicer:
         """Take a top-up back."""
         booked = await self._engine.accounts.reverse(call.caller, request.account_id, request.transfer_id)
         return pb.ReverseTopUpResponse(account=_message(booked.account), transfer_id=booked.transfer_id)
+
+    async def CreateTransfer(self, request: pb.CreateTransferRequest, call: Call) -> pb.CreateTransferResponse:
+        """Create a pending transfer."""
+        transfer = await self._engine.transfers.create(
+            call.caller,
+            request.account_id,
+            request.transfer_id,
+            amount_micros=request.amount_micros,
+            target=_target(request),
+            timeout_ms=request.timeout_sec * 1000,
+        )
+        return pb.CreateTransferResponse(transfer=_transfer_message(transfer))
+
+    async def PostTransfer(self, request: pb.PostTransferRequest, call: Call) -> pb.PostTransferResponse:
+        """Post a pending transfer."""
+        amount_micros = request.amount_micros if request.HasField("amount_micros") else None
+        transfer = await self._engine.transfers.post(
+            call.caller, request.account_id, request.transfer_id, amount_micros=amount_micros
+        )
+        return pb.PostTransferResponse(transfer=_transfer_message(transfer))
+
+    async def VoidTransfer(self, request: pb.VoidTransferRequest, call: Call) -> pb.VoidTransferResponse:
+        """Void a pending transfer."""
+        transfer = await self._engine.transfers.void(call.caller, request.account_id, request.transfer_id)
+        return pb.VoidTransferResponse(transfer=_transfer_message(transfer))
+
+    async def GetTransfer(self, request: pb.GetTransferRequest, call: Call) -> pb.GetTransferResponse:  # noqa: ARG002
+        """Show a transfer."""
+        transfer = await self._engine.transfers.get(request.account_id, request.transfer_id)
+        return pb.GetTransferResponse(transfer=_transfer_message(transfer))
 
     async def InquirePrice(self, request: pb.InquirePriceRequest, call: Call) -> pb.InquirePriceResponse:  # noqa: ARG002
         """Tell what play time would cost."""
@@ -72,6 +114,33 @@ def page_limit(page_size: int) -> int:
     """Return how long a page may be. Raises BadRequest for a negative size."""
     check(page_size="must not be negative" if page_size < 0 else None)
     return min(page_size or PAGE_DEFAULT, PAGE_MAX)
+
+
+def _target(request: pb.CreateTransferRequest) -> str:
+    """Return the account of the ledger that a transfer is for. Raises BadRequest."""
+    match request.WhichOneof("target"):
+        case "game_id":
+            check(game_id=None if is_uuid(request.game_id) else "expected a lower-case UUID")
+            return f"revenue/{request.game_id}"
+        case "payout":
+            check(payout=resource_id_problem(request.payout))
+            return f"payout/{request.payout}"
+        case None:
+            raise BadRequest({"target": "is required: a game_id or a payout"})
+
+
+def _transfer_message(transfer: TwoPhase) -> pb.Transfer:
+    return pb.Transfer(
+        transfer_id=transfer.id,
+        account_id=transfer.account_id,
+        amount_micros=transfer.amount_micros,
+        ledger_account=transfer.target,
+        state=_STATES[transfer.state],
+        posted_micros=transfer.posted_micros,
+        create_time=timestamp(transfer.created_ms),
+        expire_time=timestamp(transfer.expires_ms),
+        close_time=None if transfer.closed_ms is None else timestamp(transfer.closed_ms),
+    )
 
 
 def _message(account: Account) -> pb.Account:

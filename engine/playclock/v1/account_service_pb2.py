@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"playclock/v1/account_service.proto\x12\x0cplayclock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"o\n\x07\x41\x63\x63ount\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x16\n\x0e\x62\x61lance_micros\x18\x03 \x01(\x03\x12\x13\n\x0bheld_micros\x18\x04 \x01(\x03\x12\x19\n\x11\x64\x65\x62t_limit_micros\x18\x05 \x01(\x03\"\'\n\x11GetAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"<\n\x12GetAccountResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.playclock.v1.Account\"T\n\x13TopUpAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x15\n\ramount_micros\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"S\n\x14TopUpAccountResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.playclock.v1.Account\x12\x13\n\x0btransfer_id\x18\x02 \x01(\t\">\n\x13ReverseTopUpRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x13\n\x0btransfer_id\x18\x02 \x01(\t\"S\n\x14ReverseTopUpResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.playclock.v1.Account\x12\x13\n\x0btransfer_id\x18\x02 \x01(\t\"<\n\x13InquirePriceRequest\x12\x0f\n\x07\x63\x61\x66\x65_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x02 \x01(\x05\"\x86\x01\n\x14InquirePriceResponse\x12\x15\n\ramount_micros\x18\x01 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x15\n\ris_chargeable\x18\x03 \x01(\x08\x12\x1b\n\x0e\x61\x66\x66ordable_sec\x18\x04 \x01(\x05H\x00\x88\x01\x01\x42\x11\n\x0f_affordable_sec\"O\n\x12ListEntriesRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"T\n\x13ListEntriesResponse\x12$\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x13.playclock.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xae\x01\n\x05\x45ntry\x12\x13\n\x0btransfer_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12\x16\n\x0eledger_account\x18\x03 \x01(\t\x12\x15\n\ramount_micros\x18\x04 \x01(\x03\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12-\n\tbook_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fgame_session_id\x18\x07 \x01(\t2\xc9\x03\n\x0e\x41\x63\x63ountService\x12T\n\nGetAccount\x12\x1f.playclock.v1.GetAccountRequest\x1a .playclock.v1.GetAccountResponse\"\x03\x90\x02\x01\x12U\n\x0cTopUpAccount\x12!.playclock.v1.TopUpAccountRequest\x1a\".playclock.v1.TopUpAccountResponse\x12U\n\x0cReverseTopUp\x12!.playclock.v1.ReverseTopUpRequest\x1a\".playclock.v1.ReverseTopUpResponse\x12Z\n\x0cInquirePrice\x12!.playclock.v1.InquirePriceRequest\x1a\".playclock.v1.InquirePriceResponse\"\x03\x90\x02\x01\x12W\n\x0bListEntries\x12 .playclock.v1.ListEntriesRequest\x1a!.playclock.v1.ListEntriesResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"playclock/v1/account_service.proto\x12\x0cplayclock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"o\n\x07\x41\x63\x63ount\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x16\n\x0e\x62\x61lance_micros\x18\x03 \x01(\x03\x12\x13\n\x0bheld_micros\x18\x04 \x01(\x03\x12\x19\n\x11\x64\x65\x62t_limit_micros\x18\x05 \x01(\x03\"\'\n\x11GetAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"<\n\x12GetAccountResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.playclock.v1.Account\"T\n\x13TopUpAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x15\n\ramount_micros\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"S\n\x14TopUpAccountResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.playclock.v1.Account\x12\x13\n\x0btransfer_id\x18\x02 \x01(\t\">\n\x13ReverseTopUpRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x13\n\x0btransfer_id\x18\x02 \x01(\t\"S\n\x14ReverseTopUpResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.playclock.v1.Account\x12\x13\n\x0btransfer_id\x18\x02 \x01(\t\"\xb5\x03\n\x08Transfer\x12\x13\n\x0btransfer_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x15\n\ramount_micros\x18\x03 \x01(\x03\x12\x16\n\x0eledger_account\x18\x04 \x01(\t\x12+\n\x05state\x18\x05 \x01(\x0e\x32\x1c.playclock.v1.Transfer.State\x12\x15\n\rposted_micros\x18\x06 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nclose_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"{\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n\rSTATE_PENDING\x10\x01\x12\x10\n\x0cSTATE_POSTED\x10\x02\x12\x10\n\x0cSTATE_VOIDED\x10\x03\x12\x11\n\rSTATE_EXPIRED\x10\x04\x12\x11\n\rSTATE_REFUSED\x10\x05\"\x9b\x01\n\x15\x43reateTransferRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x13\n\x0btransfer_id\x18\x02 \x01(\t\x12\x15\n\ramount_micros\x18\x03 \x01(\x03\x12\x13\n\x0btimeout_sec\x18\x04 \x01(\x05\x12\x11\n\x07game_id\x18\x05 \x01(\tH\x00\x12\x10\n\x06payout\x18\x06 \x01(\tH\x00\x42\x08\n\x06target\"B\n\x16\x43reateTransferResponse\x12(\n\x08transfer\x18\x01 \x01(\x0b\x32\x16.playclock.v1.Transfer\"l\n\x13PostTransferRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x13\n\x0btransfer_id\x18\x02 \x01(\t\x12\x1a\n\ramount_micros\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x10\n\x0e_amount_micros\"@\n\x14PostTransferResponse\x12(\n\x08transfer\x18\x01 \x01(\x0b\x32\x16.playclock.v1.Transfer\">\n\x13VoidTransferRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x13\n\x0btransfer_id\x18\x02 \x01(\t\"@\n\x14VoidTransferResponse\x12(\n\x08transfer\x18\x01 \x01(\x0b\x32\x16.playclock.v1.Transfer\"=\n\x12GetTransferRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x13\n\x0btransfer_id\x18\x02 \x01(\t\"?\n\x13GetTransferResponse\x12(\n\x08transfer\x18\x01 \x01(\x0b\x32\x16.playclock.v1.Transfer\"<\n\x13InquirePriceRequest\x12\x0f\n\x07\x63\x61\x66\x65_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64uration_sec\x18\x02 \x01(\x05\"\x86\x01\n\x14InquirePriceResponse\x12\x15\n\ramount_micros\x18\x01 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x15\n\ris_chargeable\x18\x03 \x01(\x08\x12\x1b\n\x0e\x61\x66\x66ordable_sec\x18\x04 \x01(\x05H\x00\x88\x01\x01\x42\x11\n\x0f_affordable_sec\"O\n\x12ListEntriesRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"T\n\x13ListEntriesResponse\x12$\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x13.playclock.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xae\x01\n\x05\x45ntry\x12\x13\n\x0btransfer_id\x18\x01 \x01(\t\x12\x0b\n\x03leg\x18\x02 \x01(\x05\x12\x16\n\x0eledger_account\x18\x03 \x01(\t\x12\x15\n\ramount_micros\x18\x04 \x01(\x03\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12-\n\tbook_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fgame_session_id\x18\x07 \x01(\t2\xad\x06\n\x0e\x41\x63\x63ountService\x12T\n\nGetAccount\x12\x1f.playclock.v1.GetAccountRequest\x1a .playclock.v1.GetAccountResponse\"\x03\x90\x02\x01\x12U\n\x0cTopUpAccount\x12!.playclock.v1.TopUpAccountRequest\x1a\".playclock.v1.TopUpAccountResponse\x12U\n\x0cReverseTopUp\x12!.playclock.v1.ReverseTopUpRequest\x1a\".playclock.v1.ReverseTopUpResponse\x12[\n\x0e\x43reateTransfer\x12#.playclock.v1.CreateTransferRequest\x1a$.playclock.v1.CreateTransferResponse\x12U\n\x0cPostTransfer\x12!.playclock.v1.PostTransferRequest\x1a\".playclock.v1.PostTransferResponse\x12U\n\x0cVoidTransfer\x12!.playclock.v1.VoidTransferRequest\x1a\".playclock.v1.VoidTransferResponse\x12W\n\x0bGetTransfer\x12 .playclock.v1.GetTransferRequest\x1a!.playclock.v1.GetTransferResponse\"\x03\x90\x02\x01\x12Z\n\x0cInquirePrice\x12!.playclock.v1.InquirePriceRequest\x1a\".playclock.v1.InquirePriceResponse\"\x03\x90\x02\x01\x12W\n\x0bListEntries\x12 .playclock.v1.ListEntriesRequest\x1a!.playclock.v1.ListEntriesResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,6 +34,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ACCOUNTSERVICE'].methods_by_name['GetAccount']._loaded_options = None
   _globals['_ACCOUNTSERVICE'].methods_by_name['GetAccount']._serialized_options = b'\220\002\001'
+  _globals['_ACCOUNTSERVICE'].methods_by_name['GetTransfer']._loaded_options = None
+  _globals['_ACCOUNTSERVICE'].methods_by_name['GetTransfer']._serialized_options = b'\220\002\001'
   _globals['_ACCOUNTSERVICE'].methods_by_name['InquirePrice']._loaded_options = None
   _globals['_ACCOUNTSERVICE'].methods_by_name['InquirePrice']._serialized_options = b'\220\002\001'
   _globals['_ACCOUNTSERVICE'].methods_by_name['ListEntries']._loaded_options = None
@@ -52,16 +54,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVERSETOPUPREQUEST']._serialized_end=534
   _globals['_REVERSETOPUPRESPONSE']._serialized_start=536
   _globals['_REVERSETOPUPRESPONSE']._serialized_end=619
-  _globals['_INQUIREPRICEREQUEST']._serialized_start=621
-  _globals['_INQUIREPRICEREQUEST']._serialized_end=681
-  _globals['_INQUIREPRICERESPONSE']._serialized_start=684
-  _globals['_INQUIREPRICERESPONSE']._serialized_end=818
-  _globals['_LISTENTRIESREQUEST']._serialized_start=820
-  _globals['_LISTENTRIESREQUEST']._serialized_end=899
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=901
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=985
-  _globals['_ENTRY']._serialized_start=988
-  _globals['_ENTRY']._serialized_end=1162
-  _globals['_ACCOUNTSERVICE']._serialized_start=1165
-  _globals['_ACCOUNTSERVICE']._serialized_end=1622
+  _globals['_TRANSFER']._serialized_start=622
+  _globals['_TRANSFER']._serialized_end=1059
+  _globals['_TRANSFER_STATE']._serialized_start=936
+  _globals['_TRANSFER_STATE']._serialized_end=1059
+  _globals['_CREATETRANSFERREQUEST']._serialized_start=1062
+  _globals['_CREATETRANSFERREQUEST']._serialized_end=1217
+  _globals['_CREATETRANSFERRESPONSE']._serialized_start=1219
+  _globals['_CREATETRANSFERRESPONSE']._serialized_end=1285
+  _globals['_POSTTRANSFERREQUEST']._serialized_start=1287
+  _globals['_POSTTRANSFERREQUEST']._serialized_end=1395
+  _globals['_POSTTRANSFERRESPONSE']._serialized_start=1397
+  _globals['_POSTTRANSFERRESPONSE']._serialized_end=1461
+  _globals['_VOIDTRANSFERREQUEST']._serialized_start=1463
+  _globals['_VOIDTRANSFERREQUEST']._serialized_end=1525
+  _globals['_VOIDTRANSFERRESPONSE']._serialized_start=1527
+  _globals['_VOIDTRANSFERRESPONSE']._serialized_end=1591
+  _globals['_GETTRANSFERREQUEST']._serialized_start=1593
+  _globals['_GETTRANSFERREQUEST']._serialized_end=1654
+  _globals['_GETTRANSFERRESPONSE']._serialized_start=1656
+  _globals['_GETTRANSFERRESPONSE']._serialized_end=1719
+  _globals['_INQUIREPRICEREQUEST']._serialized_start=1721
+  _globals['_INQUIREPRICEREQUEST']._serialized_end=1781
+  _globals['_INQUIREPRICERESPONSE']._serialized_start=1784
+  _globals['_INQUIREPRICERESPONSE']._serialized_end=1918
+  _globals['_LISTENTRIESREQUEST']._serialized_start=1920
+  _globals['_LISTENTRIESREQUEST']._serialized_end=1999
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=2001
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=2085
+  _globals['_ENTRY']._serialized_start=2088
+  _globals['_ENTRY']._serialized_end=2262
+  _globals['_ACCOUNTSERVICE']._serialized_start=2265
+  _globals['_ACCOUNTSERVICE']._serialized_end=3078
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -37,7 +38,7 @@ class Account(_message.Message):
     balance_micros: _builtins.int
     """Millionths of the currency that are in it, held ones included; less than nothing where it is in debt."""
     held_micros: _builtins.int
-    """Millionths of the balance that are held for sessions that run."""
+    """Millionths of the balance that are held for sessions that run and transfers that are pending."""
     debt_limit_micros: _builtins.int
     """How many millionths it may owe. What can still be held is balance_micros - held_micros + debt_limit_micros, or nothing where
     that is less: the limit was lowered below the debt that there was.
@@ -220,6 +221,325 @@ class ReverseTopUpResponse(_message.Message):
 Global___ReverseTopUpResponse: _TypeAlias = ReverseTopUpResponse  # noqa: Y015
 
 @_typing.final
+class Transfer(_message.Message):
+    """Transfer is a two-phase transfer of an account's money to an account of the ledger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Transfer._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: Transfer._State.ValueType  # 0
+        """Not given."""
+        STATE_PENDING: Transfer._State.ValueType  # 1
+        """Its money is set aside."""
+        STATE_POSTED: Transfer._State.ValueType  # 2
+        """posted_micros of it are the target's, the rest is free again."""
+        STATE_VOIDED: Transfer._State.ValueType  # 3
+        """All of it is free again."""
+        STATE_EXPIRED: Transfer._State.ValueType  # 4
+        """Its time was over: all of it is free again."""
+        STATE_REFUSED: Transfer._State.ValueType  # 5
+        """There was not enough credit. Nothing was ever set aside."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """State says what became of a transfer."""
+
+    STATE_UNSPECIFIED: Transfer.State.ValueType  # 0
+    """Not given."""
+    STATE_PENDING: Transfer.State.ValueType  # 1
+    """Its money is set aside."""
+    STATE_POSTED: Transfer.State.ValueType  # 2
+    """posted_micros of it are the target's, the rest is free again."""
+    STATE_VOIDED: Transfer.State.ValueType  # 3
+    """All of it is free again."""
+    STATE_EXPIRED: Transfer.State.ValueType  # 4
+    """Its time was over: all of it is free again."""
+    STATE_REFUSED: Transfer.State.ValueType  # 5
+    """There was not enough credit. Nothing was ever set aside."""
+
+    TRANSFER_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_MICROS_FIELD_NUMBER: _builtins.int
+    LEDGER_ACCOUNT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    POSTED_MICROS_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    CLOSE_TIME_FIELD_NUMBER: _builtins.int
+    transfer_id: _builtins.str
+    """Id of the transfer, as its maker chose it. Other accounts' transfers of the same id are other transfers."""
+    account_id: _builtins.str
+    """Id of the account."""
+    amount_micros: _builtins.int
+    """Millionths of the account's currency that are set aside, or were."""
+    ledger_account: _builtins.str
+    """The account of the ledger that gets what is posted: revenue/GAME or payout/NAME."""
+    state: Global___Transfer.State.ValueType
+    """What became of it."""
+    posted_micros: _builtins.int
+    """Millionths that were posted."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was created."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When what is pending is free again."""
+
+    @_builtins.property
+    def close_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was posted, voided or refused, or had expired; absent while it is pending."""
+
+    def __init__(
+        self,
+        *,
+        transfer_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+        amount_micros: _builtins.int = ...,
+        ledger_account: _builtins.str = ...,
+        state: Global___Transfer.State.ValueType = ...,
+        posted_micros: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        close_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time", "create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "amount_micros", b"amount_micros", "close_time", b"close_time", "create_time", b"create_time", "expire_time", b"expire_time", "ledger_account", b"ledger_account", "posted_micros", b"posted_micros", "state", b"state", "transfer_id", b"transfer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Transfer: _TypeAlias = Transfer  # noqa: Y015
+
+@_typing.final
+class CreateTransferRequest(_message.Message):
+    """CreateTransferRequest says what to set aside, for whom and how long."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    TRANSFER_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_MICROS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_SEC_FIELD_NUMBER: _builtins.int
+    GAME_ID_FIELD_NUMBER: _builtins.int
+    PAYOUT_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """Id of the account. Required."""
+    transfer_id: _builtins.str
+    """Id of the transfer, 1 to 255 printable ASCII characters: the same id with the same contents gets the first answer again. Required."""
+    amount_micros: _builtins.int
+    """Millionths of the account's currency. Positive."""
+    timeout_sec: _builtins.int
+    """Seconds after which what was not posted is free again, up to 31,622,400. Positive."""
+    game_id: _builtins.str
+    """The revenue of a game: its id."""
+    payout: _builtins.str
+    """A payout, by a name of the operator's choice: 1 to 64 of A-Z a-z 0-9 . _ - with a letter or digit first."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        transfer_id: _builtins.str = ...,
+        amount_micros: _builtins.int = ...,
+        timeout_sec: _builtins.int = ...,
+        game_id: _builtins.str = ...,
+        payout: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["game_id", b"game_id", "payout", b"payout", "target", b"target"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "amount_micros", b"amount_micros", "game_id", b"game_id", "payout", b"payout", "target", b"target", "timeout_sec", b"timeout_sec", "transfer_id", b"transfer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["game_id", "payout"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
+
+Global___CreateTransferRequest: _TypeAlias = CreateTransferRequest  # noqa: Y015
+
+@_typing.final
+class CreateTransferResponse(_message.Message):
+    """CreateTransferResponse shows the transfer right after it was created."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSFER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def transfer(self) -> Global___Transfer:
+        """The transfer."""
+
+    def __init__(
+        self,
+        *,
+        transfer: Global___Transfer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["transfer", b"transfer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["transfer", b"transfer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateTransferResponse: _TypeAlias = CreateTransferResponse  # noqa: Y015
+
+@_typing.final
+class PostTransferRequest(_message.Message):
+    """PostTransferRequest names the transfer to post."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    TRANSFER_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_MICROS_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """Id of the account. Required."""
+    transfer_id: _builtins.str
+    """Id of the transfer. Required."""
+    amount_micros: _builtins.int
+    """Millionths to post, up to what is pending; all of it where absent."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        transfer_id: _builtins.str = ...,
+        amount_micros: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount_micros", b"_amount_micros", "amount_micros", b"amount_micros"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount_micros", b"_amount_micros", "account_id", b"account_id", "amount_micros", b"amount_micros", "transfer_id", b"transfer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__amount_micros: _TypeAlias = _typing.Literal["amount_micros"]  # noqa: Y015
+    _WhichOneofArgType__amount_micros: _TypeAlias = _typing.Literal["_amount_micros", b"_amount_micros"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount_micros) -> _WhichOneofReturnType__amount_micros | None: ...
+
+Global___PostTransferRequest: _TypeAlias = PostTransferRequest  # noqa: Y015
+
+@_typing.final
+class PostTransferResponse(_message.Message):
+    """PostTransferResponse shows the transfer right after it was posted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSFER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def transfer(self) -> Global___Transfer:
+        """The transfer."""
+
+    def __init__(
+        self,
+        *,
+        transfer: Global___Transfer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["transfer", b"transfer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["transfer", b"transfer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostTransferResponse: _TypeAlias = PostTransferResponse  # noqa: Y015
+
+@_typing.final
+class VoidTransferRequest(_message.Message):
+    """VoidTransferRequest names the transfer to void."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    TRANSFER_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """Id of the account. Required."""
+    transfer_id: _builtins.str
+    """Id of the transfer. Required."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        transfer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "transfer_id", b"transfer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidTransferRequest: _TypeAlias = VoidTransferRequest  # noqa: Y015
+
+@_typing.final
+class VoidTransferResponse(_message.Message):
+    """VoidTransferResponse shows the transfer right after it was voided."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSFER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def transfer(self) -> Global___Transfer:
+        """The transfer."""
+
+    def __init__(
+        self,
+        *,
+        transfer: Global___Transfer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["transfer", b"transfer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["transfer", b"transfer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidTransferResponse: _TypeAlias = VoidTransferResponse  # noqa: Y015
+
+@_typing.final
+class GetTransferRequest(_message.Message):
+    """GetTransferRequest names the transfer to show."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    TRANSFER_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """Id of the account. Required."""
+    transfer_id: _builtins.str
+    """Id of the transfer. Required."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        transfer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "transfer_id", b"transfer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTransferRequest: _TypeAlias = GetTransferRequest  # noqa: Y015
+
+@_typing.final
+class GetTransferResponse(_message.Message):
+    """GetTransferResponse shows a transfer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSFER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def transfer(self) -> Global___Transfer:
+        """The transfer."""
+
+    def __init__(
+        self,
+        *,
+        transfer: Global___Transfer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["transfer", b"transfer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["transfer", b"transfer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTransferResponse: _TypeAlias = GetTransferResponse  # noqa: Y015
+
+@_typing.final
 class InquirePriceRequest(_message.Message):
     """InquirePriceRequest says what play time is asked about."""
 
@@ -357,11 +677,11 @@ class Entry(_message.Message):
     leg: _builtins.int
     """Number of the leg within the transfer, from 1."""
     ledger_account: _builtins.str
-    """The account of the ledger: wallet/ID, held/ID, debt/ID, revenue/GAME or funding/CURRENCY."""
+    """The account of the ledger: wallet/ID, held/ID, debt/ID, revenue/GAME, payout/NAME or funding/CURRENCY."""
     amount_micros: _builtins.int
     """What the leg adds to it."""
     kind: _builtins.str
-    """Why: OPENING, TOP_UP, CHARGE or REVERSAL."""
+    """Why: OPENING, TOP_UP, CHARGE, REVERSAL, or a transfer's PENDING, POST, VOID or EXPIRY."""
     game_session_id: _builtins.str
     """The session, where it is one's."""
     @_builtins.property

@@ -28,6 +28,10 @@ if _version_not_supported:
 class AccountServiceStub:
     """AccountService keeps prepaid accounts: what is in them, what is held for sessions that run, and what made it so.
 
+    Money can be set aside for somebody else by a two-phase transfer: it is pending until it is posted, in part or whole, or
+    voided, or until its time is over, to the millisecond. Whoever creates one chooses its id; every step can be repeated and
+    then gives its first answer, for 400 days.
+
     Operators and internal services only. Every call may fail with UNAUTHENTICATED (INVALID_API_KEY), PERMISSION_DENIED,
     INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, with RetryInfo), ABORTED (TOO_MUCH_CONTENTION, with
     RetryInfo) and INTERNAL; what else a call may answer is listed beside it.
@@ -54,6 +58,26 @@ class AccountServiceStub:
                 request_serializer=playclock_dot_v1_dot_account__service__pb2.ReverseTopUpRequest.SerializeToString,
                 response_deserializer=playclock_dot_v1_dot_account__service__pb2.ReverseTopUpResponse.FromString,
                 _registered_method=True)
+        self.CreateTransfer = channel.unary_unary(
+                '/playclock.v1.AccountService/CreateTransfer',
+                request_serializer=playclock_dot_v1_dot_account__service__pb2.CreateTransferRequest.SerializeToString,
+                response_deserializer=playclock_dot_v1_dot_account__service__pb2.CreateTransferResponse.FromString,
+                _registered_method=True)
+        self.PostTransfer = channel.unary_unary(
+                '/playclock.v1.AccountService/PostTransfer',
+                request_serializer=playclock_dot_v1_dot_account__service__pb2.PostTransferRequest.SerializeToString,
+                response_deserializer=playclock_dot_v1_dot_account__service__pb2.PostTransferResponse.FromString,
+                _registered_method=True)
+        self.VoidTransfer = channel.unary_unary(
+                '/playclock.v1.AccountService/VoidTransfer',
+                request_serializer=playclock_dot_v1_dot_account__service__pb2.VoidTransferRequest.SerializeToString,
+                response_deserializer=playclock_dot_v1_dot_account__service__pb2.VoidTransferResponse.FromString,
+                _registered_method=True)
+        self.GetTransfer = channel.unary_unary(
+                '/playclock.v1.AccountService/GetTransfer',
+                request_serializer=playclock_dot_v1_dot_account__service__pb2.GetTransferRequest.SerializeToString,
+                response_deserializer=playclock_dot_v1_dot_account__service__pb2.GetTransferResponse.FromString,
+                _registered_method=True)
         self.InquirePrice = channel.unary_unary(
                 '/playclock.v1.AccountService/InquirePrice',
                 request_serializer=playclock_dot_v1_dot_account__service__pb2.InquirePriceRequest.SerializeToString,
@@ -68,6 +92,10 @@ class AccountServiceStub:
 
 class AccountServiceServicer:
     """AccountService keeps prepaid accounts: what is in them, what is held for sessions that run, and what made it so.
+
+    Money can be set aside for somebody else by a two-phase transfer: it is pending until it is posted, in part or whole, or
+    voided, or until its time is over, to the millisecond. Whoever creates one chooses its id; every step can be repeated and
+    then gives its first answer, for 400 days.
 
     Operators and internal services only. Every call may fail with UNAUTHENTICATED (INVALID_API_KEY), PERMISSION_DENIED,
     INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, with RetryInfo), ABORTED (TOO_MUCH_CONTENTION, with
@@ -98,6 +126,48 @@ class AccountServiceServicer:
         """Takes a top-up back by booking its reverse, once. What was booked stays booked.
 
         Errors: NOT_FOUND (ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND); FAILED_PRECONDITION (ALREADY_REVERSED, INSUFFICIENT_CREDIT).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateTransfer(self, request, context):
+        """Creates a pending transfer: sets money of an account aside for a game's revenue or a payout.
+
+        One that is refused for lack of credit keeps failing for its id for a day, so that no late retry of it surprises anybody after a
+        top-up.
+
+        Errors: NOT_FOUND (ACCOUNT_NOT_FOUND); ALREADY_EXISTS (TRANSFER_ID_REUSED); FAILED_PRECONDITION (INSUFFICIENT_CREDIT);
+        RESOURCE_EXHAUSTED (TOO_MANY_TRANSFERS): an account can have 256 pending ones.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PostTransfer(self, request, context):
+        """Posts a pending transfer, in part or whole: that much is gone, the rest is free again.
+
+        Errors: NOT_FOUND (ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND); FAILED_PRECONDITION (TRANSFER_CLOSED: it was posted with another
+        amount, voided, or has expired; INSUFFICIENT_CREDIT: it was refused).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VoidTransfer(self, request, context):
+        """Voids a pending transfer: all of it is free again.
+
+        Errors: NOT_FOUND (ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND); FAILED_PRECONDITION (TRANSFER_CLOSED: it was posted or has expired;
+        INSUFFICIENT_CREDIT: it was refused).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTransfer(self, request, context):
+        """Shows a transfer as it stands.
+
+        Errors: NOT_FOUND (ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,6 +211,26 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     request_deserializer=playclock_dot_v1_dot_account__service__pb2.ReverseTopUpRequest.FromString,
                     response_serializer=playclock_dot_v1_dot_account__service__pb2.ReverseTopUpResponse.SerializeToString,
             ),
+            'CreateTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTransfer,
+                    request_deserializer=playclock_dot_v1_dot_account__service__pb2.CreateTransferRequest.FromString,
+                    response_serializer=playclock_dot_v1_dot_account__service__pb2.CreateTransferResponse.SerializeToString,
+            ),
+            'PostTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.PostTransfer,
+                    request_deserializer=playclock_dot_v1_dot_account__service__pb2.PostTransferRequest.FromString,
+                    response_serializer=playclock_dot_v1_dot_account__service__pb2.PostTransferResponse.SerializeToString,
+            ),
+            'VoidTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.VoidTransfer,
+                    request_deserializer=playclock_dot_v1_dot_account__service__pb2.VoidTransferRequest.FromString,
+                    response_serializer=playclock_dot_v1_dot_account__service__pb2.VoidTransferResponse.SerializeToString,
+            ),
+            'GetTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTransfer,
+                    request_deserializer=playclock_dot_v1_dot_account__service__pb2.GetTransferRequest.FromString,
+                    response_serializer=playclock_dot_v1_dot_account__service__pb2.GetTransferResponse.SerializeToString,
+            ),
             'InquirePrice': grpc.unary_unary_rpc_method_handler(
                     servicer.InquirePrice,
                     request_deserializer=playclock_dot_v1_dot_account__service__pb2.InquirePriceRequest.FromString,
@@ -161,6 +251,10 @@ def add_AccountServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AccountService:
     """AccountService keeps prepaid accounts: what is in them, what is held for sessions that run, and what made it so.
+
+    Money can be set aside for somebody else by a two-phase transfer: it is pending until it is posted, in part or whole, or
+    voided, or until its time is over, to the millisecond. Whoever creates one chooses its id; every step can be repeated and
+    then gives its first answer, for 400 days.
 
     Operators and internal services only. Every call may fail with UNAUTHENTICATED (INVALID_API_KEY), PERMISSION_DENIED,
     INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, with RetryInfo), ABORTED (TOO_MUCH_CONTENTION, with
@@ -238,6 +332,114 @@ class AccountService:
             '/playclock.v1.AccountService/ReverseTopUp',
             playclock_dot_v1_dot_account__service__pb2.ReverseTopUpRequest.SerializeToString,
             playclock_dot_v1_dot_account__service__pb2.ReverseTopUpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/playclock.v1.AccountService/CreateTransfer',
+            playclock_dot_v1_dot_account__service__pb2.CreateTransferRequest.SerializeToString,
+            playclock_dot_v1_dot_account__service__pb2.CreateTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PostTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/playclock.v1.AccountService/PostTransfer',
+            playclock_dot_v1_dot_account__service__pb2.PostTransferRequest.SerializeToString,
+            playclock_dot_v1_dot_account__service__pb2.PostTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VoidTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/playclock.v1.AccountService/VoidTransfer',
+            playclock_dot_v1_dot_account__service__pb2.VoidTransferRequest.SerializeToString,
+            playclock_dot_v1_dot_account__service__pb2.VoidTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/playclock.v1.AccountService/GetTransfer',
+            playclock_dot_v1_dot_account__service__pb2.GetTransferRequest.SerializeToString,
+            playclock_dot_v1_dot_account__service__pb2.GetTransferResponse.FromString,
             options,
             channel_credentials,
             insecure,

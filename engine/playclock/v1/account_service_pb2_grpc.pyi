@@ -29,6 +29,10 @@ GRPC_VERSION: str
 class AccountServiceStub:
     """AccountService keeps prepaid accounts: what is in them, what is held for sessions that run, and what made it so.
 
+    Money can be set aside for somebody else by a two-phase transfer: it is pending until it is posted, in part or whole, or
+    voided, or until its time is over, to the millisecond. Whoever creates one chooses its id; every step can be repeated and
+    then gives its first answer, for 400 days.
+
     Operators and internal services only. Every call may fail with UNAUTHENTICATED (INVALID_API_KEY), PERMISSION_DENIED,
     INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, with RetryInfo), ABORTED (TOO_MUCH_CONTENTION, with
     RetryInfo) and INTERNAL; what else a call may answer is listed beside it.
@@ -55,6 +59,32 @@ class AccountServiceStub:
 
     Errors: NOT_FOUND (ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND); FAILED_PRECONDITION (ALREADY_REVERSED, INSUFFICIENT_CREDIT).
     """
+    CreateTransfer: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.CreateTransferRequest, _account_service_pb2.CreateTransferResponse]
+    """Creates a pending transfer: sets money of an account aside for a game's revenue or a payout.
+
+    One that is refused for lack of credit keeps failing for its id for a day, so that no late retry of it surprises anybody after a
+    top-up.
+
+    Errors: NOT_FOUND (ACCOUNT_NOT_FOUND); ALREADY_EXISTS (TRANSFER_ID_REUSED); FAILED_PRECONDITION (INSUFFICIENT_CREDIT);
+    RESOURCE_EXHAUSTED (TOO_MANY_TRANSFERS): an account can have 256 pending ones.
+    """
+    PostTransfer: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.PostTransferRequest, _account_service_pb2.PostTransferResponse]
+    """Posts a pending transfer, in part or whole: that much is gone, the rest is free again.
+
+    Errors: NOT_FOUND (ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND); FAILED_PRECONDITION (TRANSFER_CLOSED: it was posted with another
+    amount, voided, or has expired; INSUFFICIENT_CREDIT: it was refused).
+    """
+    VoidTransfer: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.VoidTransferRequest, _account_service_pb2.VoidTransferResponse]
+    """Voids a pending transfer: all of it is free again.
+
+    Errors: NOT_FOUND (ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND); FAILED_PRECONDITION (TRANSFER_CLOSED: it was posted or has expired;
+    INSUFFICIENT_CREDIT: it was refused).
+    """
+    GetTransfer: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.GetTransferRequest, _account_service_pb2.GetTransferResponse]
+    """Shows a transfer as it stands.
+
+    Errors: NOT_FOUND (ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND).
+    """
     InquirePrice: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.InquirePriceRequest, _account_service_pb2.InquirePriceResponse]
     """Tells what play time costs at a cafe now, and how long its account could pay for it. Holds nothing.
 
@@ -71,6 +101,10 @@ class AccountServiceStub:
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
     """AccountService keeps prepaid accounts: what is in them, what is held for sessions that run, and what made it so.
+
+    Money can be set aside for somebody else by a two-phase transfer: it is pending until it is posted, in part or whole, or
+    voided, or until its time is over, to the millisecond. Whoever creates one chooses its id; every step can be repeated and
+    then gives its first answer, for 400 days.
 
     Operators and internal services only. Every call may fail with UNAUTHENTICATED (INVALID_API_KEY), PERMISSION_DENIED,
     INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, with RetryInfo), ABORTED (TOO_MUCH_CONTENTION, with
@@ -95,6 +129,32 @@ class AccountServiceAsyncStub(AccountServiceStub):
 
     Errors: NOT_FOUND (ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND); FAILED_PRECONDITION (ALREADY_REVERSED, INSUFFICIENT_CREDIT).
     """
+    CreateTransfer: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CreateTransferRequest, _account_service_pb2.CreateTransferResponse]  # type: ignore[assignment]
+    """Creates a pending transfer: sets money of an account aside for a game's revenue or a payout.
+
+    One that is refused for lack of credit keeps failing for its id for a day, so that no late retry of it surprises anybody after a
+    top-up.
+
+    Errors: NOT_FOUND (ACCOUNT_NOT_FOUND); ALREADY_EXISTS (TRANSFER_ID_REUSED); FAILED_PRECONDITION (INSUFFICIENT_CREDIT);
+    RESOURCE_EXHAUSTED (TOO_MANY_TRANSFERS): an account can have 256 pending ones.
+    """
+    PostTransfer: _aio.UnaryUnaryMultiCallable[_account_service_pb2.PostTransferRequest, _account_service_pb2.PostTransferResponse]  # type: ignore[assignment]
+    """Posts a pending transfer, in part or whole: that much is gone, the rest is free again.
+
+    Errors: NOT_FOUND (ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND); FAILED_PRECONDITION (TRANSFER_CLOSED: it was posted with another
+    amount, voided, or has expired; INSUFFICIENT_CREDIT: it was refused).
+    """
+    VoidTransfer: _aio.UnaryUnaryMultiCallable[_account_service_pb2.VoidTransferRequest, _account_service_pb2.VoidTransferResponse]  # type: ignore[assignment]
+    """Voids a pending transfer: all of it is free again.
+
+    Errors: NOT_FOUND (ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND); FAILED_PRECONDITION (TRANSFER_CLOSED: it was posted or has expired;
+    INSUFFICIENT_CREDIT: it was refused).
+    """
+    GetTransfer: _aio.UnaryUnaryMultiCallable[_account_service_pb2.GetTransferRequest, _account_service_pb2.GetTransferResponse]  # type: ignore[assignment]
+    """Shows a transfer as it stands.
+
+    Errors: NOT_FOUND (ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND).
+    """
     InquirePrice: _aio.UnaryUnaryMultiCallable[_account_service_pb2.InquirePriceRequest, _account_service_pb2.InquirePriceResponse]  # type: ignore[assignment]
     """Tells what play time costs at a cafe now, and how long its account could pay for it. Holds nothing.
 
@@ -110,6 +170,10 @@ class AccountServiceAsyncStub(AccountServiceStub):
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """AccountService keeps prepaid accounts: what is in them, what is held for sessions that run, and what made it so.
+
+    Money can be set aside for somebody else by a two-phase transfer: it is pending until it is posted, in part or whole, or
+    voided, or until its time is over, to the millisecond. Whoever creates one chooses its id; every step can be repeated and
+    then gives its first answer, for 400 days.
 
     Operators and internal services only. Every call may fail with UNAUTHENTICATED (INVALID_API_KEY), PERMISSION_DENIED,
     INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE (STORE_UNAVAILABLE, with RetryInfo), ABORTED (TOO_MUCH_CONTENTION, with
@@ -149,6 +213,56 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes a top-up back by booking its reverse, once. What was booked stays booked.
 
         Errors: NOT_FOUND (ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND); FAILED_PRECONDITION (ALREADY_REVERSED, INSUFFICIENT_CREDIT).
+        """
+
+    @_abc_1.abstractmethod
+    def CreateTransfer(
+        self,
+        request: _account_service_pb2.CreateTransferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.CreateTransferResponse, _abc.Awaitable[_account_service_pb2.CreateTransferResponse]]:
+        """Creates a pending transfer: sets money of an account aside for a game's revenue or a payout.
+
+        One that is refused for lack of credit keeps failing for its id for a day, so that no late retry of it surprises anybody after a
+        top-up.
+
+        Errors: NOT_FOUND (ACCOUNT_NOT_FOUND); ALREADY_EXISTS (TRANSFER_ID_REUSED); FAILED_PRECONDITION (INSUFFICIENT_CREDIT);
+        RESOURCE_EXHAUSTED (TOO_MANY_TRANSFERS): an account can have 256 pending ones.
+        """
+
+    @_abc_1.abstractmethod
+    def PostTransfer(
+        self,
+        request: _account_service_pb2.PostTransferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.PostTransferResponse, _abc.Awaitable[_account_service_pb2.PostTransferResponse]]:
+        """Posts a pending transfer, in part or whole: that much is gone, the rest is free again.
+
+        Errors: NOT_FOUND (ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND); FAILED_PRECONDITION (TRANSFER_CLOSED: it was posted with another
+        amount, voided, or has expired; INSUFFICIENT_CREDIT: it was refused).
+        """
+
+    @_abc_1.abstractmethod
+    def VoidTransfer(
+        self,
+        request: _account_service_pb2.VoidTransferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.VoidTransferResponse, _abc.Awaitable[_account_service_pb2.VoidTransferResponse]]:
+        """Voids a pending transfer: all of it is free again.
+
+        Errors: NOT_FOUND (ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND); FAILED_PRECONDITION (TRANSFER_CLOSED: it was posted or has expired;
+        INSUFFICIENT_CREDIT: it was refused).
+        """
+
+    @_abc_1.abstractmethod
+    def GetTransfer(
+        self,
+        request: _account_service_pb2.GetTransferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.GetTransferResponse, _abc.Awaitable[_account_service_pb2.GetTransferResponse]]:
+        """Shows a transfer as it stands.
+
+        Errors: NOT_FOUND (ACCOUNT_NOT_FOUND, TRANSFER_NOT_FOUND).
         """
 
     @_abc_1.abstractmethod

@@ -136,7 +136,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "CAFE_NOT_FOUND", "domain": "playclock", "metadata": {"cafe_id": "cafe-1"}}
     """
     ERROR_REASON_TRANSFER_NOT_FOUND: _ErrorReason.ValueType  # 23
-    """There is no such transfer on the account, or it is none that can be taken back.
+    """There is no such transfer of the account, or it is none that can be taken back.
 
         {"reason": "TRANSFER_NOT_FOUND", "domain": "playclock"}
     """
@@ -146,7 +146,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "ALREADY_REVERSED", "domain": "playclock"}
     """
     ERROR_REASON_INSUFFICIENT_CREDIT: _ErrorReason.ValueType  # 25
-    """The account has less than that, or holds it for sessions that run.
+    """The account has less than that, or holds it for sessions that run and transfers that are pending.
 
         {"reason": "INSUFFICIENT_CREDIT", "domain": "playclock", "metadata": {"free_micros": "1500000"}}
     """
@@ -164,6 +164,21 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The partner that pays for the cafe does not answer, and the game's policy is to wait for it. RetryInfo says when.
 
         {"reason": "PROVIDER_UNAVAILABLE", "domain": "playclock", "metadata": {"provider_id": "partner-1"}}
+    """
+    ERROR_REASON_TRANSFER_CLOSED: _ErrorReason.ValueType  # 29
+    """The transfer has been posted (with how much), or voided, or has expired: it is pending no more.
+
+        {"reason": "TRANSFER_CLOSED", "domain": "playclock", "metadata": {"state": "POSTED", "posted_micros": "1500000"}}
+    """
+    ERROR_REASON_TRANSFER_ID_REUSED: _ErrorReason.ValueType  # 30
+    """The transfer id was used before, on this account, with other contents.
+
+        {"reason": "TRANSFER_ID_REUSED", "domain": "playclock"}
+    """
+    ERROR_REASON_TOO_MANY_TRANSFERS: _ErrorReason.ValueType  # 31
+    """As many transfers of the account are pending as can be. Post or void some, or wait until some have expired.
+
+        {"reason": "TOO_MANY_TRANSFERS", "domain": "playclock", "metadata": {"pending": "256"}}
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -286,7 +301,7 @@ ERROR_REASON_CAFE_NOT_FOUND: ErrorReason.ValueType  # 22
     {"reason": "CAFE_NOT_FOUND", "domain": "playclock", "metadata": {"cafe_id": "cafe-1"}}
 """
 ERROR_REASON_TRANSFER_NOT_FOUND: ErrorReason.ValueType  # 23
-"""There is no such transfer on the account, or it is none that can be taken back.
+"""There is no such transfer of the account, or it is none that can be taken back.
 
     {"reason": "TRANSFER_NOT_FOUND", "domain": "playclock"}
 """
@@ -296,7 +311,7 @@ ERROR_REASON_ALREADY_REVERSED: ErrorReason.ValueType  # 24
     {"reason": "ALREADY_REVERSED", "domain": "playclock"}
 """
 ERROR_REASON_INSUFFICIENT_CREDIT: ErrorReason.ValueType  # 25
-"""The account has less than that, or holds it for sessions that run.
+"""The account has less than that, or holds it for sessions that run and transfers that are pending.
 
     {"reason": "INSUFFICIENT_CREDIT", "domain": "playclock", "metadata": {"free_micros": "1500000"}}
 """
@@ -314,5 +329,20 @@ ERROR_REASON_PROVIDER_UNAVAILABLE: ErrorReason.ValueType  # 28
 """The partner that pays for the cafe does not answer, and the game's policy is to wait for it. RetryInfo says when.
 
     {"reason": "PROVIDER_UNAVAILABLE", "domain": "playclock", "metadata": {"provider_id": "partner-1"}}
+"""
+ERROR_REASON_TRANSFER_CLOSED: ErrorReason.ValueType  # 29
+"""The transfer has been posted (with how much), or voided, or has expired: it is pending no more.
+
+    {"reason": "TRANSFER_CLOSED", "domain": "playclock", "metadata": {"state": "POSTED", "posted_micros": "1500000"}}
+"""
+ERROR_REASON_TRANSFER_ID_REUSED: ErrorReason.ValueType  # 30
+"""The transfer id was used before, on this account, with other contents.
+
+    {"reason": "TRANSFER_ID_REUSED", "domain": "playclock"}
+"""
+ERROR_REASON_TOO_MANY_TRANSFERS: ErrorReason.ValueType  # 31
+"""As many transfers of the account are pending as can be. Post or void some, or wait until some have expired.
+
+    {"reason": "TOO_MANY_TRANSFERS", "domain": "playclock", "metadata": {"pending": "256"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
