@@ -184,8 +184,8 @@ async def serve(servicer: PartnerServicer, listen: str, token: str, *interceptor
     add_ChargeProviderServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port(listen)
     await server.start()
-    print(f"ready {listen.rpartition(':')[0]}:{port}", flush=True)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: asyncio.ensure_future(server.stop(1)))
+    print(f"ready {listen.rpartition(':')[0]}:{port}", flush=True)
     await server.wait_for_termination()
 
 

@@ -1,5 +1,6 @@
 """The examples that are programs, run as programs."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ PRINTED = {
     "embed_blocking.py": "first: True, second: False\n",
 }
 
+SERVERS = {"partner_server.py"}
+"""Run until they are stopped. `tests/partner` has one for a partner."""
+
 
 @pytest.mark.parametrize("name", sorted(PRINTED))
 def test_an_example_prints_what_it_promises(name: str) -> None:
@@ -24,4 +28,16 @@ def test_an_example_prints_what_it_promises(name: str) -> None:
 
 def test_every_example_program_is_run_somewhere() -> None:
     programs = {path.name for path in EXAMPLES.glob("*.py") if not path.name.startswith("test_")}
-    assert programs == set(PRINTED)
+    assert programs == set(PRINTED) | SERVERS
+
+
+def test_the_partner_s_server_starts_as_it_says_and_ends_when_it_is_told_to() -> None:
+    (line,) = re.findall(r"python examples/(partner_server\.py .*)", (EXAMPLES / "partner_server.py").read_text())
+    name, *options = line.split()
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *options, "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert re.fullmatch(r"ready 127\.0\.0\.1:[0-9]+\n", server.stdout.readline())
+        server.terminate()
+        _, errors = server.communicate(timeout=30)
+    assert (server.returncode, errors) == (0, "")
