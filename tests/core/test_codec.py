@@ -121,6 +121,7 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         MS,
         debt_limit_micros=MS,
         pending=st.lists(st.builds(Hold, TEXT, MS, MS), max_size=3).map(tuple),
+        is_untouched=st.booleans(),
     ),
     TwoPhase: st.builds(
         TwoPhase,

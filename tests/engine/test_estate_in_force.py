@@ -130,6 +130,62 @@ class TestOpeningBalance:
             await world.account("account-7")
 
 
+class TestCurrency:
+    async def test_of_an_account_that_nobody_used_it_is_changed(self, world: "World") -> None:
+        await world.engine.estate.apply([plan(opening_micros=0)])
+        await world.engine.estate.apply([plan(opening_micros=0, currency="KRW")])
+        assert (await world.account("account-7")).currency == "KRW"
+        changed = await world.engine.estate.apply([plan(opening_micros=0, currency="GCOIN")])
+        assert changed.updated == ["account/account-7"]
+        assert await world.account("account-7") == Account("account-7", "GCOIN", 0, 0, is_untouched=True)
+
+    async def test_of_one_that_was_paid_into_it_stays_even_if_all_is_gone(self, world: "World") -> None:
+        accounts = world.engine.accounts
+        await world.engine.estate.apply([plan(), plan("account-8", opening_micros=0)])
+        booked = await accounts.top_up(world.OPERATOR, "account-8", 5, request_id="r")
+        await accounts.reverse(world.OPERATOR, "account-8", booked.transfer_id)
+        revision = world.engine.context.estate.revision
+        for account_id in ("account-7", "account-8"):
+            for validate_only in (True, False):
+                with pytest.raises(BadRequest) as refusal:
+                    await world.engine.estate.apply([game(), plan(account_id, currency="KRW")], validate_only=validate_only)
+                assert list(refusal.value.violations) == [f"account/{account_id}"]
+                assert "has been used in GCOIN" in refusal.value.message
+            assert (await world.account(account_id)).currency == "GCOIN"
+        await world.engine.estate.refresh()
+        assert world.engine.context.estate.revision == revision
+
+    async def test_of_one_on_which_a_session_was_opened_it_stays(self, world: "World") -> None:
+        free = tariff("free", 0)
+        await world.engine.estate.apply([plan(opening_micros=0), free, cafe(account="account-7", tariff="free")])
+        await world.end(await world.open(at="198.51.7.1"))
+        with pytest.raises(BadRequest):
+            await world.engine.estate.apply([plan(currency="KRW"), tariff("free", 0, currency="KRW")])
+
+    async def test_a_launch_from_before_cannot_open_a_session_in_the_old_one(self, world: "World", elsewhere: "World") -> None:
+        await world.engine.estate.apply([plan(opening_micros=0), tariff("old", 0), cafe(account="account-7", tariff="old")])
+        await elsewhere.engine.estate.refresh()
+        before, other = await world.ott(at="198.51.7.1"), await elsewhere.ott(pc="pc-2", at="198.51.7.1")
+        renamed, new = plan(opening_micros=0, currency="KRW"), tariff("new", 0, currency="KRW")
+        await world.engine.estate.apply([renamed, new, cafe(account="account-7", tariff="new")])
+        for there, ott in ((world, before), (elsewhere, other)):
+            assert await there.redeem(ott) == Refused(Refusal.NOT_CHARGEABLE)
+        assert isinstance(await world.redeem(await world.ott(at="198.51.7.1")), Opened)
+
+    async def test_of_one_that_is_used_meanwhile_it_stays(self, world: "World", elsewhere: "World") -> None:
+        for number in range(8):
+            account = f"account-{number}"
+            await world.engine.estate.apply([plan(account, opening_micros=0)])
+            answers = await asyncio.gather(
+                world.engine.estate.apply([plan(account, opening_micros=0, currency="KRW")]),
+                elsewhere.engine.accounts.top_up(world.OPERATOR, account, 5, request_id=account),
+                return_exceptions=True,
+            )
+            currency = (await world.account(account)).currency
+            assert isinstance(answers[0], BadRequest) is (currency == "GCOIN")
+            assert world.engine.context.estate.plans[account].currency == currency
+
+
 class TestInForce:
     async def test_another_process_follows_when_it_looks(self, world: "World", elsewhere: "World") -> None:
         await world.engine.estate.apply([game(), cafe()])

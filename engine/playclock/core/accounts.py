@@ -9,6 +9,15 @@ from playclock.core.ledger import Transfer, TransferKind, credit_transfer
 from playclock.errors import AlreadyReversed, BadRequest, EngineError, InsufficientCredit
 
 
+def why_no_currency(account: Account, currency: str) -> str | None:
+    """Say why an account cannot be kept in a currency, or None. What was paid in another would change its worth."""
+    if account.currency == currency or account.is_untouched:
+        return None
+    return (
+        f"it has been used in {account.currency}, so its currency cannot be changed to {currency}; use an account of another id"
+    )
+
+
 class TopUp(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A top-up that was booked, kept so that it can be taken back, once."""
 

@@ -31,6 +31,8 @@ class Account(msgspec.Struct, frozen=True, array_like=True, gc=False):
     debt_limit_micros: int = 0
     pending: tuple[Hold, ...] = ()
     """What of `held_micros` is for transfers. Time frees it: `transfers.advance` comes before any look at the rest."""
+    is_untouched: bool = False
+    """Whether nothing was ever paid in or held for anybody, so that its currency can still be changed."""
 
     @property
     def unheld_micros(self) -> int:
@@ -100,6 +102,7 @@ def settle(account: Account, before: Charge | None, after: Charge) -> Account:
         account,
         balance_micros=account.balance_micros - (after.billed_micros - billed_before),
         held_micros=account.held_micros + after.held_micros - held_before,
+        is_untouched=False,
     )
     assert settled.held_micros >= 0, "an account cannot hold more than it has"
     # Where the limit was lowered meanwhile, what was held before it may be billed and let go, but nothing new be held.

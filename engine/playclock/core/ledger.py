@@ -68,7 +68,8 @@ def credit_transfer(
     account: Account, amount_micros: int, *, transfer_id: str, kind: TransferKind, at_ms: int, reverses: str | None = None
 ) -> tuple[Account, Transfer]:
     """Add to an account, which pays its debt first; or take from it where the amount is negative."""
-    credited = replace(account, balance_micros=account.balance_micros + amount_micros)
+    is_untouched = account.is_untouched and amount_micros == 0
+    credited = replace(account, balance_micros=account.balance_micros + amount_micros, is_untouched=is_untouched)
     legs = legs_of(account, credited, source=f"funding/{account.currency}")
     transfer = Transfer(
         id=transfer_id, kind=kind, at_ms=at_ms, account_id=account.id, currency=account.currency, legs=legs, reverses=reverses

@@ -107,7 +107,9 @@ def create(account: Account, wanted: TwoPhase) -> Done:
         free_micros = account.free_micros
         return replace(wanted, state=TransferState.REFUSED, closed_ms=wanted.created_ms, free_micros=free_micros)
     hold = Hold(wanted.id, wanted.amount_micros, wanted.expires_ms)
-    held = replace(account, held_micros=account.held_micros + wanted.amount_micros, pending=(*account.pending, hold))
+    held = replace(
+        account, held_micros=account.held_micros + wanted.amount_micros, pending=(*account.pending, hold), is_untouched=False
+    )
     return held, wanted, _booked(account, held, wanted.id, TransferKind.PENDING, at_ms=wanted.created_ms)
 
 

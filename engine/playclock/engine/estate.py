@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from playclock.core.accounts import why_no_currency
 from playclock.core.charge import Account
 from playclock.core.codec import Codec, encode
 from playclock.core.estate import DIRECTORY_KEY, KINDS, AccountPlan, Directory, Estate, Resource, problems, resource_key
@@ -53,11 +54,13 @@ class EstateKeeper:
             updated = [key for key in wanted if key in current.resources and current.resources[key] != wanted[key]]
             estate = Estate({**current.resources, **wanted}.values(), current.revision + 1)
             found = problems(estate)
+            plans = [resource for resource in resources if isinstance(resource, AccountPlan)]
+            found = found or await self._currency_problems(plans)
             if found:
                 raise BadRequest(found)
             if validate_only:
                 return Changes(current.revision, _names(created), _names(updated))
-            await self._keep_accounts(estate, {resource.id for resource in resources if isinstance(resource, AccountPlan)})
+            await self._keep_accounts(estate, {plan.id for plan in plans})
             if not (created or updated):
                 return Changes(current.revision, _names(created), _names(updated))
             puts = [
@@ -71,6 +74,16 @@ class EstateKeeper:
                 return Changes(estate.revision, _names(created), _names(updated))
         raise TooMuchContention("others kept changing the estate")
 
+    async def _currency_problems(self, plans: Sequence[AccountPlan]) -> dict[str, str]:
+        """Return which of the accounts that are there already cannot be kept in their plan's currency."""
+        loaded = await self._context.records.load([account_key(plan.id) for plan in plans], fresh=True)
+        found = {}
+        for plan, (_, account) in zip(plans, loaded, strict=True):
+            problem = None if account is None else why_no_currency(account, plan.currency)
+            if problem:
+                found[f"account/{plan.id}"] = problem
+        return found
+
     async def _keep_accounts(self, estate: Estate, named: set[str]) -> None:
         """Create the accounts that are not there yet, and let those that were named follow their plan.
 
@@ -83,14 +96,14 @@ class EstateKeeper:
         if missing:
             await self._context.records.commit(missing)
         for plan, (_, account) in zip(plans, found, strict=True):
-            if plan.id in named and account is not None and account.debt_limit_micros != plan.debt_limit_micros:
+            if plan.id in named and account is not None and _differs(account, plan):
                 await self._follow(plan)
 
     def _opening(self, plan: AccountPlan) -> Commit:
         """Return what creates an account. Its key must not exist, so that it is credited once however often this runs."""
         key, now_ms = account_key(plan.id), self._context.clock.now_ms()
         account, transfer = credit_transfer(
-            Account(plan.id, plan.currency, balance_micros=0, held_micros=0, debt_limit_micros=plan.debt_limit_micros),
+            Account(plan.id, plan.currency, 0, 0, debt_limit_micros=plan.debt_limit_micros, is_untouched=True),
             plan.opening_balance_micros,
             transfer_id=f"opening/{plan.id}",
             kind=TransferKind.OPENING,
@@ -101,15 +114,20 @@ class EstateKeeper:
         return Commit(partition=int(key[:2], 16), puts=(put,), events=(event,))
 
     async def _follow(self, plan: AccountPlan) -> None:
-        """Give an account the limit of its plan. What sessions hold already stays theirs."""
+        """Give an account the limit and the currency of its plan. What sessions hold already stays theirs."""
         context, key = self._context, account_key(plan.id)
 
-        async def decision(work: Work) -> None:
+        async def decision(work: Work) -> str | None:
             account = await context.read_account(work, plan.id)
             assert account is not None, "an account is never taken away"
-            work.write(key, replace(account, debt_limit_micros=plan.debt_limit_micros))
+            problem = why_no_currency(account, plan.currency)
+            if problem is None:
+                work.write(key, replace(account, currency=plan.currency, debt_limit_micros=plan.debt_limit_micros))
+            return problem
 
-        await context.turns.decide(int(key[:2], 16), context.clock.now_ms(), decision)
+        problem = await context.turns.decide(int(key[:2], 16), context.clock.now_ms(), decision)
+        if problem is not None:
+            raise BadRequest({f"account/{plan.id}": problem})  # somebody was faster, and used it
 
     async def _directory(self) -> tuple[int, Directory]:
         try:
@@ -140,6 +158,10 @@ class EstateKeeper:
         except StoreUnavailable as error:
             raise StoreAway("the store cannot be reached") from error
         return conflict
+
+
+def _differs(account: Account, plan: AccountPlan) -> bool:
+    return (account.currency, account.debt_limit_micros) != (plan.currency, plan.debt_limit_micros)
 
 
 def _names(keys: Sequence[str]) -> list[str]:

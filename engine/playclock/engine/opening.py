@@ -159,7 +159,10 @@ class Opening:
             old = await context.read_session(work, seat.session_id)
             if old is not None and core.is_live(old):
                 await context.move_session(work, old, Event.REPLACE)
-        charge, free_micros = await self._charge(work, launch)
+        payer = await self._charge(work, launch)
+        if payer is None:
+            return None
+        charge, free_micros = payer
         session = moves.open_session(
             id=SESSION_PREFIX + context.new_uuid(work.partition),
             game_id=token.game_id,
@@ -183,8 +186,11 @@ class Opening:
         work.write(launch_key(launch.id), launch, due_ms=UNMOVED)
         return session
 
-    async def _charge(self, work: Work, launch: Launch) -> tuple[Charge | None, int]:
-        """Return who pays which price for a session of the launch, holding nothing yet, and what can be set aside."""
+    async def _charge(self, work: Work, launch: Launch) -> tuple[Charge | None, int] | None:
+        """Return who pays which price for a session of the launch, holding nothing yet, and what can be set aside.
+
+        None where the price is in another currency than the account: the launch began before that was changed.
+        """
         if launch.account_id is None or launch.tariff_id is None:
             return None, 0
         account = await self._context.read_account(work, launch.account_id)
@@ -192,4 +198,6 @@ class Opening:
         tariff = self._context.estate.tariffs.get(launch.tariff_id)
         if tariff is None:
             raise TooMuchContention("the tariff is so new that this process has not read it yet")
+        if account is not None and account.currency != tariff.currency:
+            return None
         return Charge(launch.account_id, tariff, billed_micros=0, held_micros=0), free_micros

@@ -452,7 +452,7 @@ class ProvisionedAccount(_message.Message):
     id: _builtins.str
     """Id of the account."""
     currency: _builtins.str
-    """Its currency."""
+    """Its currency. Cannot be changed once the account has been used."""
     opening_balance_micros: _builtins.int
     """Credited once, when the account is created."""
     debt_limit_micros: _builtins.int
