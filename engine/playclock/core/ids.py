@@ -6,6 +6,7 @@ each: canonical, lower case, ASCII.
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import Final
 
 SESSION_PREFIX: Final = "gs_"
@@ -79,6 +80,7 @@ def server_key(partition: int, game_id: str, server_id: str) -> str:
     return f"{partition:02x}:server:{_digest('server', game_id, server_id)}"
 
 
+@lru_cache(maxsize=65_536)
 def account_key(account_id: str) -> str:
     """Return the key of an account's record."""
     return f"{partition_of('account', account_id):02x}:account:{_digest('account', account_id)}"

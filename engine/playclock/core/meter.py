@@ -52,13 +52,15 @@ def bill(session: Session, until_ms: int, timers: Timers) -> Session:
 
 def renew(session: Session, *, free_micros: int, word: Word | None, timers: Timers) -> Session:
     """Hold ahead to the end of a new lease, or as far as there is credit, or as the partner has granted."""
-    charge, grant = session.charge, session.grant
+    charge, grant, paid = session.charge, session.grant, None
     if charge is not None:
         charge = reserve(charge, session.billed_ms, free_micros, timers)
+        paid = charge.paid_ms
     if grant is not None:
         grant = grants.hear(grant, word, billed_ms=session.billed_ms, lease_ms=timers.session_ttl_ms)
-    renewed = replace(session, charge=charge, grant=grant)
-    return replace(renewed, paid_until_ms=paid_until_ms(renewed))
+        paid = grants.covered_ms(grant, session.billed_ms)
+    until_ms = None if paid is None else session.started_ms + session.unbilled_ms + paid
+    return replace(session, charge=charge, grant=grant, paid_until_ms=until_ms)
 
 
 def reserve(charge: Charge, billed_ms: int, free_micros: int, timers: Timers) -> Charge:

@@ -124,6 +124,8 @@ def heartbeat(session: Session, *, free_micros: int, now_ms: int, timers: Timers
     """
     now_ms = _not_before(session, now_ms)
     heard = replace(session, last_heartbeat_ms=now_ms, lease_until_ms=now_ms + timers.session_ttl_ms)
+    if heard.charge is None and heard.grant is None:
+        return _with_deadline(heard, timers)
     if heard.state is State.EXHAUSTED:
         return _numbered(session, _renew_in_grace(heard, free_micros, word, now_ms, timers))
     billed = meter.bill(heard, now_ms, timers)

@@ -148,9 +148,11 @@ class Heartbeats:
     ) -> Sequence[Sequence[Answer]]:
         """Take the heartbeats that are more than their session's own record, each partition's together."""
         ids = {partition: [calls[index].session_id for index in those] for partition, those in turns.items()}
-        unpaid = {each: sessions[each][1] for those in ids.values() for each in those if sessions[each][1].grant is not None}
-        # Before any decision: a partner takes its time, and others of the partition need not wait for it.
-        words = await self._partners.renew(unpaid.values(), now_ms) if unpaid else {}
+        words: Mapping[str, Word] = {}
+        if self._context.estate.providers:
+            # Before any decision: a partner takes its time, and others of the partition need not wait for it.
+            unpaid = {each: sessions[each][1] for those in ids.values() for each in those}
+            words = await self._partners.renew(unpaid.values(), now_ms)
         taken = [self._take_turn(partition, those, words, now_ms) for partition, those in ids.items()]
         return [await taken[0]] if len(taken) == 1 else await asyncio.gather(*taken)
 
