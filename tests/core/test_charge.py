@@ -13,6 +13,7 @@ REPEATABLE = settings(deadline=None, derandomize=True)
 MINUTES = Tariff("minutes", "GCOIN", unit_ms=60_000, price_micros=1_000_000, rounding=Rounding.STARTED_UNIT)
 EXACT = replace(MINUTES, id="exact", rounding=Rounding.EXACT)
 FREE = replace(MINUTES, id="free", price_micros=0)
+ENTRY = replace(MINUTES, id="entry", minimum_micros=3_000_000, free_ms=300_000)
 
 PRICES = st.integers(1, 10_000) | st.integers(1, 10**12)
 UNITS = st.sampled_from([1, 7, 1_000, 60_000, 3_600_000]) | st.integers(1, 10**8)
@@ -177,6 +178,24 @@ class TestReserve:
             MINUTES, held_micros=held_after
         )
 
+    @pytest.mark.parametrize(
+        ("until_ms", "free_micros", "held_after"),
+        [
+            (0, 9_000_000, 3_000_000),
+            (300_000, 9_000_000, 3_000_000),
+            (300_001, 9_000_000, 3_000_000),
+            (540_001, 9_000_000, 5_000_000),
+            (240_000, 2_999_999, 2_999_999),
+        ],
+    )
+    def test_the_minimum_is_held_before_it_falls_due(self, until_ms: int, free_micros: int, held_after: int) -> None:
+        assert reserve(charge_of(ENTRY), until_ms, free_micros) == charge_of(ENTRY, held_micros=held_after)
+
+    def test_a_minimum_that_was_billed_is_not_held_again(self) -> None:
+        charge = charge_of(ENTRY, billed_micros=3_000_000)
+        assert reserve(charge, 480_000, 9_000_000) == charge
+        assert reserve(charge, 480_001, 9_000_000).held_micros == 1_000_000
+
     def test_what_was_billed_is_not_held_again(self) -> None:
         reserved = reserve(charge_of(MINUTES, billed_micros=3_000_000), 240_000, 9_000_000)
         assert reserved == charge_of(MINUTES, billed_micros=3_000_000, held_micros=1_000_000)
@@ -263,7 +282,7 @@ class Till(RuleBasedStateMachine):
         self.credited_micros += micros
         self.account = replace(self.account, balance_micros=self.account.balance_micros + micros)
 
-    @rule(tariff=TARIFFS | st.sampled_from([MINUTES, EXACT, FREE]), until_ms=st.integers(0, 600_000))
+    @rule(tariff=TARIFFS | st.sampled_from([MINUTES, EXACT, FREE, ENTRY]), until_ms=st.integers(0, 600_000))
     def open(self, tariff: Tariff, until_ms: int) -> None:
         opened = reserve(charge_of(tariff), until_ms, self.account.free_micros)
         self.settle(None, opened)

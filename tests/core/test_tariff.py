@@ -589,9 +589,27 @@ class TestSessions:
         played.beat(300_000)
         assert charge_of(played).billed_micros == 500
 
-    def test_who_cannot_pay_the_minimum_any_more_has_the_free_time_left(self, tab: "type[Tab]") -> None:
+    @pytest.mark.parametrize("event", [Event.END, Event.TERMINATE, Event.RESTART])
+    @pytest.mark.parametrize("beats", [0, 1, 4])
+    def test_the_minimum_is_held_in_free_time_and_let_go_by_who_leaves_within_it(
+        self, tab: "type[Tab]", event: Event, beats: int
+    ) -> None:
+        played = tab(700, tariff=replace(A_SECOND, minimum_micros=500, free_ms=1_000_000))
+        for number in range(beats):
+            played.beat(number * 200_000)
+        assert (charge_of(played).held_micros, played.account.free_micros) == (500, 200)
+        played.apply(event, beats * 200_000 + 100_000)
+        assert (charge_of(played).billed_micros, played.account.held_micros, played.account.free_micros) == (0, 0, 700)
+
+    def test_a_minimum_below_what_the_lease_costs_holds_no_more(self, tab: "type[Tab]") -> None:
+        played = tab(10_000, tariff=replace(A_SECOND, minimum_micros=100))
+        assert charge_of(played).held_micros == LEASE_MS // SEC
+
+    def test_who_cannot_hold_the_minimum_has_the_free_time_left(self, tab: "type[Tab]") -> None:
         played = tab(500, tariff=replace(A_SECOND, minimum_micros=500, free_ms=300_000))
-        played.account = replace(played.account, balance_micros=499)
+        # As an older version left it, which did not hold the minimum, and with another session's bill in between.
+        played.session = replace(played.session, charge=replace(charge_of(played), held_micros=0))
+        played.account = replace(played.account, balance_micros=499, held_micros=0)
         played.beat(200_000)
         assert played.session.paid_until_ms == played.at(300_000)
         played.advance(300_000)

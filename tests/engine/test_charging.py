@@ -128,6 +128,32 @@ class TestOpening:
         clock.advance(70)
         assert await world.beat(opened.session_id) == Beat(Result.OK, 50, 70)
 
+    async def test_a_minimum_is_not_promised_twice_while_time_is_free(
+        self, world: "World", elsewhere: "World", clock: ManualClock
+    ) -> None:
+        await world.provision_poor(7 * MINUTE_MICROS)
+        entry = Tariff(
+            id="standard",
+            currency="GCOIN",
+            unit_sec=60,
+            price_micros=MINUTE_MICROS,
+            minimum_micros=3 * MINUTE_MICROS,
+            free_sec=600,
+        )
+        await world.provision(Provisioning(tariffs=[entry]))
+        await elsewhere.engine.estate.refresh()
+        otts = [await world.ott(pc=f"pc-{number}", at=world.POOR) for number in range(6)]
+        answers = await asyncio.gather(*((world, elsewhere)[n % 2].redeem(ott) for n, ott in enumerate(otts)))
+        opened = [answer.session_id for answer in answers if isinstance(answer, Opened)]
+        assert (len(opened), answers.count(NOT_CHARGEABLE)) == (2, 4)
+        account = await world.account(world.POOR_ACCOUNT)
+        assert (account.held_micros, account.free_micros) == (6 * MINUTE_MICROS, MINUTE_MICROS)
+        clock.advance(50)
+        assert (await world.end(opened[0])).charge is not None
+        assert await world.redeem(await world.ott(pc="pc-7", at=world.POOR)) != NOT_CHARGEABLE
+        account = await world.account(world.POOR_ACCOUNT)
+        assert (account.balance_micros, account.held_micros) == (7 * MINUTE_MICROS, 6 * MINUTE_MICROS)
+
     async def test_fifty_players_on_credit_for_three(
         self, world: "World", elsewhere: "World", busy_store: "FaultInjectingStore", make_world: "WorldMaker"
     ) -> None:

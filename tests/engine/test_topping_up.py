@@ -222,6 +222,16 @@ class TestPrice:
         clock.advance(60)
         assert (await world.engine.accounts.inquire(cafe.id, 120)).amount_micros == 2 * MINUTE
 
+    async def test_free_time_costs_nothing_whatever_the_minimum(self, world: "World") -> None:
+        tariff = Tariff(
+            id="standard", currency="GCOIN", unit_sec=60, price_micros=MINUTE, minimum_micros=4 * MINUTE, free_sec=300
+        )
+        await world.provision(Provisioning(tariffs=[tariff]))
+        cafe = world.engine.context.estate.cafe_at(world.PAYING)
+        assert cafe is not None
+        prices = [(await world.engine.accounts.inquire(cafe.id, sec)).amount_micros for sec in (1, 300, 301, 600)]
+        assert prices == [0, 0, 4 * MINUTE, 5 * MINUTE]
+
     async def test_a_minimum_that_the_account_has_not_is_not_chargeable(self, world: "World") -> None:
         await world.provision_poor(3 * MINUTE)
         cafe = world.engine.context.estate.cafe_at(world.POOR)

@@ -84,8 +84,12 @@ def bill(charge: Charge, billable_ms: int) -> Charge:
 
 
 def reserve(charge: Charge, until_ms: int, free_micros: int) -> Charge:
-    """Hold enough for the billable time up to `until_ms`, or as much as there is."""
-    wanted_micros = cost_micros(charge.tariff, until_ms, charge.anchors) - charge.billed_micros
+    """Hold enough for the billable time up to `until_ms`, or as much as there is.
+
+    The minimum is held while time is still free, too: it falls due with the first millisecond after.
+    """
+    cost = max(charge.tariff.minimum_micros, cost_micros(charge.tariff, until_ms, charge.anchors))
+    wanted_micros = cost - charge.billed_micros
     held_micros = max(charge.held_micros, min(wanted_micros, charge.held_micros + free_micros))
     return replace(charge, held_micros=held_micros)
 

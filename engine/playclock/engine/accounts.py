@@ -12,6 +12,7 @@ from playclock.core.ids import account_key, answer_key, kind_of, transfer_id_of,
 from playclock.core.outbox import Audit
 from playclock.core.records import Answer
 from playclock.core.session import NEVER_MS, Session, State
+from playclock.core.tariff import cost_micros
 from playclock.engine import requests
 from playclock.engine.callers import Caller
 from playclock.engine.context import Context
@@ -152,10 +153,9 @@ class Accounts:
         account = await self.get(cafe.account_id)
         tariff = context.estate.tariffs[cafe.tariff_id]
         charge = anchor(Charge(account.id, tariff, billed_micros=0, held_micros=0), 0, context.clock.now_ms())
-        wanted = reserve(charge, duration_sec * 1000, MICROS_BOUND)
         affordable = reserve(charge, DAY_MS, account.free_micros)
         return Price(
-            amount_micros=wanted.held_micros,
+            amount_micros=cost_micros(tariff, duration_sec * 1000, charge.anchors),
             currency=tariff.currency,
             is_chargeable=account.free_micros >= tariff.minimum_micros
             and affordable.paid_ms >= context.timers.heartbeat_interval_ms,
@@ -190,10 +190,6 @@ class Accounts:
         resumed = moves.resume(session, free_micros=free_micros, now_ms=work.now_ms, timers=context.timers)
         if resumed.state is State.ACTIVE:
             await context.save_session(work, session, [resumed])
-
-
-MICROS_BOUND: Final = 1 << 100
-"""More than anything costs."""
 
 
 def _may_wait(session: Session | None, account_id: str) -> bool:
