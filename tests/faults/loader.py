@@ -1,16 +1,21 @@
 """Runs an engine on an SQLite file under load, until it is killed, and prints what it has answered.
 
+With a second argument it also fills the archive at that address, and prints what is logged as an error.
+
 Prints a JSON line for each answer, and only after the answer. For each line `go` on stdin it forks a child that opens the
 file and begins; the child's first line names its process, the parent's line `{"gone": …}` says that it was killed.
 """
 
 import asyncio
+import importlib
 import json
+import logging
 import os
 import random
 import signal
 import sys
 
+from playclock.archive.urls import open_archive
 from playclock.clock import SystemClock
 from playclock.core.estate import AccountPlan, Cafe, Game, hash_key
 from playclock.core.tariff import Rounding, Tariff
@@ -62,10 +67,20 @@ async def play(engine: Engine, dice: random.Random) -> None:
             continue
 
 
-async def run(path: str, seed: int) -> None:
+class ErrorTeller(logging.Handler):
+    """Prints errors of ours: drivers complain too, when their server is killed."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print an error of ours."""
+        if record.name.startswith("playclock"):
+            tell(error=f"{record.getMessage()} {getattr(record, 'fields', '')} {record.exc_info or ''}")
+
+
+async def run(path: str, seed: int, archive_url: str | None) -> None:
     """Open the file and play on it with many players at once."""
     store = await SqliteStore.open(path)
-    async with Engine(store, clock=SystemClock()) as engine:
+    archive = None if archive_url is None else await open_archive(archive_url, store)
+    async with Engine(store, clock=SystemClock(), archive=archive) as engine:
         await engine.estate.apply(ESTATE)
         tell(started=os.getpid())
         await asyncio.gather(*(play(engine, random.Random(seed * 1_000 + number)) for number in range(WORKERS)))
@@ -73,11 +88,14 @@ async def run(path: str, seed: int) -> None:
 
 def main() -> None:
     """Fork a child for each line `go`, and say how it ended."""
-    path = sys.argv[1]
+    path, *archive_urls = sys.argv[1:]
+    if archive_urls:
+        importlib.import_module("playclock.archive.archiving")  # once, and not in each child
+        logging.basicConfig(level=logging.ERROR, handlers=[ErrorTeller()])
     for seed, _ in enumerate(sys.stdin):
         child = os.fork()
         if child == 0:
-            asyncio.run(run(path, seed))
+            asyncio.run(run(path, seed, archive_urls[0] if archive_urls else None))
         _, status = os.waitpid(child, 0)
         tell(gone=os.WTERMSIG(status) == signal.SIGKILL)
 

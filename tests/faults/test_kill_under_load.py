@@ -1,16 +1,10 @@
 """kill -9 under load, fifty times on one file: what was answered is there, once, and the money adds up."""
 
-import json
-import os
 import random
-import select
-import signal
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 from playclock.core.charge import Account
@@ -22,60 +16,13 @@ from playclock.core.outbox import decode
 from playclock.core.records import Happening, SessionEvent
 from playclock.core.session import Session, State, is_live
 
+if TYPE_CHECKING:
+    from tests.faults.conftest import Loader, StartLoader
+
 CYCLES = 50
 OPENING_MICROS = 10**15
 
 SESSIONS, OTTS, ACCOUNTS = Codec(Session), Codec(Ott), Codec(Account)
-
-
-class Loader:
-    """The process that plays, and what it has answered over all its lives."""
-
-    def __init__(self, path: Path) -> None:
-        self.otts: set[str] = set()
-        self.opened: dict[str, str] = {}
-        self.ended: dict[str, dict[str, Any]] = {}
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("loader.py")), str(path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def live_and_die(self, answers: int, pause_sec: float) -> None:
-        """Let it play for so many answers and a moment more, kill it without warning, and take in all that it has answered."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
-        child = self._read()["started"]
-        for _ in range(answers):
-            self._note(self._read())
-        # Not a wait for anything: the answers come in bursts, one for each transaction, and the end shall come between too.
-        select.select([], [], [], pause_sec)
-        os.kill(child, signal.SIGKILL)
-        while "gone" not in (answer := self._read()):
-            self._note(answer)
-        assert answer["gone"], "it ended before it was killed"
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate(timeout=30)
-        assert self._process.returncode == 0
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
-
-    def _note(self, answer: dict[str, Any]) -> None:
-        if "opened" in answer:
-            assert answer["opened"] not in self.opened
-            self.opened[answer["opened"]] = answer["ott"]
-        elif "ended" in answer:
-            assert answer["ended"] not in self.ended
-            self.ended[answer["ended"]] = answer
-        else:
-            self.otts.add(answer["ott"])
 
 
 class Books:
@@ -95,35 +42,35 @@ class Books:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> tuple[Loader, Books]:
+def story(tmp_path_factory: pytest.TempPathFactory, start_loader: "StartLoader") -> tuple["Loader", Books]:
     """Kill it so many times, at moments that the seed decides, and open the books."""
     path = tmp_path_factory.mktemp("kill") / "play.db"
-    dice, loader = random.Random(20_261_120), Loader(path)
+    dice, loader = random.Random(20_261_120), start_loader(path)
     for _ in range(CYCLES):
         loader.live_and_die(dice.randrange(200), dice.uniform(0, 0.01))
     loader.close()
     return loader, Books(path)
 
 
-def test_there_was_a_load_worth_the_name(story: tuple[Loader, Books]) -> None:
+def test_there_was_a_load_worth_the_name(story: tuple["Loader", Books]) -> None:
     loader, _ = story
     assert len(loader.opened) > 20 * CYCLES
     assert len(loader.ended) > 10 * CYCLES
 
 
-def test_every_token_that_was_handed_out_is_known(story: tuple[Loader, Books]) -> None:
+def test_every_token_that_was_handed_out_is_known(story: tuple["Loader", Books]) -> None:
     loader, books = story
     assert [ott for ott in loader.otts if ott_key(ott) not in books.otts] == []
 
 
-def test_every_session_that_was_opened_is_there_and_has_its_token(story: tuple[Loader, Books]) -> None:
+def test_every_session_that_was_opened_is_there_and_has_its_token(story: tuple["Loader", Books]) -> None:
     loader, books = story
     for session_id, ott in loader.opened.items():
         assert books.sessions[session_key(session_id)].id == session_id
         assert books.otts[ott_key(ott)].session_id == session_id
 
 
-def test_every_end_that_was_answered_stands_as_it_was_answered(story: tuple[Loader, Books]) -> None:
+def test_every_end_that_was_answered_stands_as_it_was_answered(story: tuple["Loader", Books]) -> None:
     loader, books = story
     for session_id, answer in loader.ended.items():
         session = books.sessions[session_key(session_id)]
@@ -131,20 +78,20 @@ def test_every_end_that_was_answered_stands_as_it_was_answered(story: tuple[Load
         assert (session.ended_ms, session.client_play_duration_sec) == (answer["ended_ms"], answer["counted_sec"])
 
 
-def test_there_is_one_session_for_each_token_that_was_used_and_none_beside(story: tuple[Loader, Books]) -> None:
+def test_there_is_one_session_for_each_token_that_was_used_and_none_beside(story: tuple["Loader", Books]) -> None:
     _, books = story
     used = Counter(ott.session_id for ott in books.otts.values() if ott.session_id is not None)
     assert used == Counter(session.id for session in books.sessions.values())
 
 
-def test_one_pc_has_one_live_session_at_most(story: tuple[Loader, Books]) -> None:
+def test_one_pc_has_one_live_session_at_most(story: tuple["Loader", Books]) -> None:
     _, books = story
     seats = Counter((session.cafe_id, session.pc_id) for session in books.sessions.values() if is_live(session))
     assert set(seats.values()) == {1}
 
 
 def test_what_left_the_account_is_what_was_billed_and_what_is_held_is_held_for_the_living(
-    story: tuple[Loader, Books],
+    story: tuple["Loader", Books],
 ) -> None:
     _, books = story
     charges = [session.charge for session in books.sessions.values() if session.charge is not None]
@@ -154,14 +101,14 @@ def test_what_left_the_account_is_what_was_billed_and_what_is_held_is_held_for_t
     assert {charge.held_micros for charge in ended} == {0}
 
 
-def test_each_session_was_told_of_once_and_each_end_once(story: tuple[Loader, Books]) -> None:
+def test_each_session_was_told_of_once_and_each_end_once(story: tuple["Loader", Books]) -> None:
     _, books = story
     expected = Counter((session.id, Happening.OPENED) for session in books.sessions.values())
     expected.update((session.id, Happening.ENDED) for session in books.sessions.values() if session.state is State.ENDED)
     assert books.told == expected
 
 
-def test_the_ledger_sums_to_zero_and_to_what_the_account_has(story: tuple[Loader, Books]) -> None:
+def test_the_ledger_sums_to_zero_and_to_what_the_account_has(story: tuple["Loader", Books]) -> None:
     _, books = story
     sums: Counter[str] = Counter()
     for transfer in books.transfers:
