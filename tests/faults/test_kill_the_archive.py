@@ -1,6 +1,7 @@
 """kill -9 of the engine that fills an archive, and of the archive's PostgreSQL, fifty times: it equals the outbox."""
 
 import asyncio
+import contextlib
 import os
 import random
 import shutil
@@ -9,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import threading
+import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ import psutil
 import psycopg
 import pytest
 from playclock.archive.archive import Archive
+from playclock.archive.archiving import ArchiveOfStore
 from playclock.archive.database import Database
 from playclock.archive.schema import audit, chains, cursors, entries
 from playclock.archive.urls import open_archive
@@ -29,15 +31,21 @@ from playclock.core.records import Happening, SessionEvent
 from playclock.core.session import Session
 from playclock.core.settlement import Settlement, chain_problems, settlement_of
 from playclock.engine.history import Filter
+from playclock.errors import ArchiveAway
+from playclock.stores.base import Store
+from playclock.stores.memory import MemoryStore
 from playclock.stores.sqlite import SqliteStore
 from sqlalchemy import Select, select
 
 if TYPE_CHECKING:
+    from tests.conftest import WorldMaker
     from tests.faults.conftest import Loader, StartLoader
 
 SQLITE_CYCLES = 36
 POSTGRES_CYCLES = 7
 """In each of them the database is killed, and then the engine."""
+MORE_THAN_A_PIPE_HOLDS = 1_500
+"""So many answers were not all given before."""
 
 
 class Postgres:
@@ -46,31 +54,47 @@ class Postgres:
     def __init__(self) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about XDG_RUNTIME_DIR, which a server in a short folder does not need
+            from pgserver._commands import POSTGRES_BIN_PATH
             from pgserver.postgres_server import get_server
         self._folder = tempfile.mkdtemp(prefix="pg")
-        self._server: Any = get_server(self._folder, cleanup_mode="stop")
-        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+        made = get_server(self._folder, cleanup_mode="stop")
+        made.cleanup()
+        self._user: str | None = made.system_user
+        self._command = [str(POSTGRES_BIN_PATH / "postgres"), "-D", self._folder, "-h", "", "-k", self._folder]
+        self.start()
+        with self._connect() as connection:
             connection.execute("CREATE DATABASE archive")
             connection.execute("CREATE DATABASE race")
+            connection.execute("CREATE DATABASE back")
 
     def url(self, database: str = "archive") -> str:
         return f"postgresql+psycopg://postgres@/{database}?host={self._folder}"
 
     def kill(self) -> None:
         """Kill every process of the server at once."""
-        postmaster = psutil.Process(self._server.get_pid())
-        processes = [postmaster, *postmaster.children(recursive=True)]
-        for process in processes:
+        for process in [self._process, *psutil.Process(self._process.pid).children(recursive=True)]:
             os.kill(process.pid, signal.SIGKILL)
-        psutil.wait_procs(processes, timeout=10)
+        self._process.wait()
 
     def start(self) -> None:
-        """Start it again, on what it has kept."""
-        self._server.ensure_postgres_running()
+        """Start it, on what it has kept, and wait until it has recovered."""
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen(self._command, user=self._user, stdout=quiet, stderr=quiet)
+        deadline = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(psycopg.OperationalError), self._connect():
+                return
+            assert self._process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)  # it tells nobody when it is done
 
     def close(self) -> None:
-        self._server.cleanup()
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(timeout=30)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _connect(self) -> "psycopg.Connection[Any]":
+        return psycopg.connect(host=self._folder, user="postgres", dbname="postgres", autocommit=True)
 
 
 class Outbox:
@@ -191,13 +215,9 @@ def test_a_postgresql_archive_equals_the_outbox_after_both_were_killed_many_time
         loader.live()
         loader.answer(dice.randrange(400))
         postgres.kill()
-        starting = threading.Thread(target=postgres.start)
-        starting.start()
-        # Play goes on, whether the archive's database is there or not.
-        while starting.is_alive():
-            loader.answer(10)
-        starting.join()
-        loader.answer(dice.randrange(400))
+        loader.answer(MORE_THAN_A_PIPE_HOLDS)  # play goes on
+        postgres.start()
+        loader.answer(dice.randrange(2_000))
         loader.die(dice.uniform(0, 0.4))
     loader.close()
     outbox, before = Outbox(path), Shelf(url)
@@ -206,6 +226,31 @@ def test_a_postgresql_archive_equals_the_outbox_after_both_were_killed_many_time
     check_equal(outbox, Shelf(url))
     assert set(loader.ended) <= {session.id for session in outbox.ended}
     assert loader.errors == []
+
+
+async def test_a_process_finds_its_postgresql_again(postgres: Postgres, make_world: "WorldMaker") -> None:
+    store = MemoryStore()
+    async with await open_archive(postgres.url("back"), store) as archive:
+        world = await make_world(store, background=True, archive=archive)
+        await world.provision()
+        await world.end(await world.open())
+        await everything_is_archived(archive, store)
+        postgres.kill()
+        await world.end(await world.open())
+        with pytest.raises(ArchiveAway):
+            await archive.history.settlements(Filter(), page_token="", limit=10)
+        postgres.start()
+        await world.end(await world.open())
+        await everything_is_archived(archive, store)
+        found, _ = await archive.history.settlements(Filter(), page_token="", limit=10)
+        assert len(found) == 3
+
+
+async def everything_is_archived(archive: ArchiveOfStore, store: Store) -> None:
+    """Wait until the projector in the background has come to the end."""
+    async with asyncio.timeout(30):
+        while {at: sequence for at, sequence in archive.positions().items() if sequence} != await store.heads():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # it tells nobody when it is done
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
