@@ -32,6 +32,8 @@ from playclock.v1 import (
     Tariff,
 )
 
+pytest_plugins = ["tests.redis_fixtures"]
+
 KINDS = ["memory", "sqlite"]
 
 EngineMaker = Callable[..., Awaitable[Engine]]

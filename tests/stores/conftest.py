@@ -7,7 +7,9 @@ import pytest
 from playclock.stores.base import Store
 from playclock.stores.urls import open_store
 
-KINDS = ["memory", "sqlite"]
+from tests.redis_fixtures import RedisOfTests
+
+KINDS = ["memory", "sqlite", "redis", "valkey", "cluster"]
 
 
 @pytest.fixture(params=KINDS)
@@ -16,13 +18,16 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def make_url(kind: str) -> Callable[[Path], str]:
+def make_url(kind: str, request: pytest.FixtureRequest) -> Callable[[Path], str]:
     """Return what makes the address of an empty store of this kind out of an empty folder."""
     match kind:
         case "memory":
             return lambda _: "memory://"
         case "sqlite":
             return lambda folder: f"sqlite:///{folder / 'store.db'}"
+        case "redis" | "valkey" | "cluster":
+            redis: RedisOfTests = request.getfixturevalue(f"{kind}_of_tests")
+            return redis.url_of
         case _:
             raise LookupError(kind)
 

@@ -3,10 +3,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from playclock.stores.base import StoreError
+from playclock.stores.base import StoreError, StoreUnavailable
 from playclock.stores.memory import MemoryStore
 from playclock.stores.sqlite import SqliteStore
 from playclock.stores.urls import open_store
+
+from tests.redis_servers import free_ports
 
 
 async def test_memory_is_a_store_of_its_own_each_time() -> None:
@@ -44,15 +46,43 @@ async def test_four_slashes_are_a_path_from_the_root(tmp_path: Path) -> None:
         ("sqlite:///", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         ("sqlite:///store.db?mode=ro", "has options"),
-        ("redis://localhost:6379/0", "no Redis store"),
-        ("rediss://localhost", "no Redis store"),
-        ("redis+sentinel://localhost/main", "no Redis store"),
-        ("redis+cluster://localhost", "no Redis store"),
     ],
 )
 async def test_any_other_address_is_refused_with_those_that_are_possible(url: str, reason: str) -> None:
     with pytest.raises(StoreError, match=f"{reason}.*possible are memory://.*sqlite:///relative"):
         await open_store(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("redis://", "lacks a host"),
+        ("redis://:6379/0", "lacks a host"),
+        ("redis://localhost:0/0", "a port that is none"),
+        ("redis://localhost:65536", "a port that is none"),
+        ("redis://localhost:port", "a port that is none"),
+        ("redis://localhost:６３７９", "a port that is none"),  # noqa: RUF001
+        ("redis://localhost/zero", "a database that is no number"),
+        ("redis://localhost/-1", "a database that is no number"),
+        ("redis://one,two/0", "names one server"),
+        ("redis://localhost/0?retries=3", "an option that this version does not know: retries"),
+        ("redis+sentinel://localhost", "lacks the service's name"),
+        ("redis+sentinel://localhost/", "lacks the service's name"),
+        ("redis+cluster://localhost/1", "has no databases"),
+        ("redis+cluster://", "lacks a host"),
+    ],
+)
+async def test_an_address_of_redis_that_makes_no_sense_is_refused(url: str, reason: str) -> None:
+    with pytest.raises(StoreError, match=reason):
+        await open_store(url)
+
+
+async def test_a_redis_that_is_not_there_is_away() -> None:
+    (port,) = free_ports(1)
+    for url in (f"redis://u:hunter2@127.0.0.1:{port}/0", f"redis+cluster://:hunter2@127.0.0.1:{port}"):
+        with pytest.raises(StoreUnavailable) as caught:
+            await open_store(url)
+        assert "hunter2" not in str(caught.value)
 
 
 async def test_a_password_in_an_address_is_not_repeated() -> None:

@@ -2,7 +2,10 @@
 
 from playclock.stores.base import Store, StoreError
 
-POSSIBLE = "possible are memory:// (nothing outlives the process), sqlite:///relative/path.db and sqlite:////absolute/path.db"
+POSSIBLE = (
+    "possible are memory:// (nothing outlives the process), sqlite:///relative/path.db, sqlite:////absolute/path.db, "
+    "redis://host:port/0 and rediss:// for TLS, redis+sentinel://host:port,host:port/service and redis+cluster://host:port,host:port"
+)
 
 
 async def open_store(url: str) -> Store:
@@ -18,7 +21,11 @@ async def open_store(url: str) -> Store:
 
             return await SqliteStore.open(_sqlite_path(url, rest))
         case "redis" | "rediss" | "redis+sentinel" | "redis+cluster":
-            raise StoreError(f"this version has no Redis store; {POSSIBLE}")
+            try:
+                from playclock.stores.redis_urls import open_redis  # noqa: PLC0415
+            except ImportError as error:
+                raise StoreError("Redis's client is missing; install playclock[redis]") from error
+            return await open_redis(url)
         case _:
             # Not the address itself: it may hold a password.
             raise StoreError(f"the store's address names no store that this version knows; {POSSIBLE}")

@@ -1,0 +1,228 @@
+"""A store in Redis, or Valkey: one server, a master behind Sentinels, or a Cluster.
+
+All that belongs to a partition has the hash tag {p:xx}, so a commit lies in one slot and is one script.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import hiredis
+
+from playclock.stores.base import (
+    PARTITIONS,
+    UNMOVED,
+    Commit,
+    Conflict,
+    Due,
+    Put,
+    Record,
+    StoredEvent,
+    StoreUnavailable,
+)
+from playclock.stores.keys import check_keys
+from playclock.stores.redis_link import Command, Link, Reply
+from playclock.stores.redis_scripts import COLLECT, COMMIT, DUE_AFTER, SCRIPTS, digest_of
+from playclock.stores.redis_topology import Topology
+
+ATTEMPTS_MAX: Final = 3
+"""How often a command is sent to another server, or with its script, after the one before said that it did nothing."""
+
+ELSEWHERE: Final = ("MOVED ", "ASK ", "READONLY ", "CLUSTERDOWN ", "TRYAGAIN ", "MASTERDOWN ")
+"""What a server says that did nothing, because another one holds the partition now."""
+NO_SCRIPT: Final = "NOSCRIPT "
+
+_COMMIT, _DUE_AFTER, _COLLECT = map(digest_of, SCRIPTS)
+_TEXTS: Final = {digest_of(script): script for script in (COMMIT, DUE_AFTER, COLLECT)}
+_ALL: Final = range(PARTITIONS)
+_TAGS: Final = [f"{{p:{partition:02x}}}" for partition in _ALL]
+_INDEXES: Final = [(f"{tag}due", f"{tag}keep", f"{tag}events", f"{tag}head") for tag in _TAGS]
+_PARTITIONS: Final = {f"{partition:02x}": partition for partition in _ALL}
+_EVENTS_PAGE: Final = 16
+
+Ask = tuple[int, Command]
+"""A command and the partition that it is about."""
+
+
+class RedisStore:
+    """Keeps everything in Redis."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._closed = False
+
+    async def get(self, keys: Sequence[str]) -> list[Record | None]:
+        """Return what lies under each key."""
+        places = [_PARTITIONS.get(key[:2]) for key in keys]
+        asks: list[Ask] = [
+            (place, ("GET", _record_key(place, key))) for place, key in zip(places, keys, strict=True) if place is not None
+        ]
+        replies = iter(await self._ask(asks))
+        return [None if place is None else _record(next(replies)) for place in places]
+
+    async def commit(self, commits: Sequence[Commit]) -> list[Conflict | None]:
+        """Carry out each commit wholly or not at all."""
+        check_keys(commits)
+        replies = await self._ask([(commit.partition, _commit_command(commit)) for commit in commits])
+        return [
+            None if reply == 1 else Conflict({put.key: _record(data) for put, data in zip(commit.puts, reply, strict=True)})
+            for commit, reply in zip(commits, replies, strict=True)
+        ]
+
+    async def due(self, partition: int, before_ms: int, limit: int, *, after: Due | None = None) -> list[Due]:
+        """Return entries of the partition's due index."""
+        if limit <= 0:
+            return []
+        due = _INDEXES[partition][0]
+        command: Command = ("ZRANGEBYSCORE", due, "-inf", before_ms, "WITHSCORES", "LIMIT", 0, limit)
+        if after is not None:
+            command = ("EVALSHA", _DUE_AFTER, 1, due, before_ms, limit, after.due_ms, after.key[2:])
+        [reply] = await self._ask([(partition, command)])
+        return [Due(int(float(score)), f"{partition:02x}{member.decode()}") for member, score in _pairs(reply)]
+
+    async def due_partitions(self, before_ms: int) -> list[int]:
+        """Return the partitions that have something due."""
+        asks: list[Ask] = [(partition, ("ZRANGE", _INDEXES[partition][0], 0, 0, "WITHSCORES")) for partition in _ALL]
+        replies = await self._ask(asks)
+        return [partition for partition, reply in enumerate(replies) if reply and float(reply[1]) <= before_ms]
+
+    async def events(self, after: Mapping[int, int], limit: int) -> list[StoredEvent]:
+        """Return events of the named partitions."""
+        heads = await self._heads(after)
+        behind = [(partition, last) for partition, last in after.items() if heads[partition] > last]
+        found: list[StoredEvent] = []
+        # Some partitions at a time: few are behind as a rule, and none is read in vain where the limit is reached.
+        for first in range(0, len(behind), _EVENTS_PAGE):
+            if len(found) >= limit:
+                break
+            page = behind[first : first + _EVENTS_PAGE]
+            asks: list[Ask] = [
+                (partition, ("XRANGE", _INDEXES[partition][2], last + 1, "+", "COUNT", limit - len(found)))
+                for partition, last in page
+            ]
+            for (partition, _), entries in zip(page, await self._ask(asks), strict=True):
+                found += [StoredEvent(partition, int(entry.partition(b"-")[0]), fields[1]) for entry, fields in entries]
+        return found[: max(limit, 0)]
+
+    async def heads(self) -> dict[int, int]:
+        """Return the last sequence of each partition that ever had an event."""
+        return {partition: head for partition, head in (await self._heads(_ALL)).items() if head}
+
+    async def collect(self, before_ms: int, limit: int, *, keep_after: Mapping[int, int] | None = None) -> int:
+        """Drop what nobody asks for any more."""
+        firsts = await self._ask(
+            [
+                ask
+                for partition in _ALL
+                for ask in (
+                    (partition, ("ZRANGE", _INDEXES[partition][1], 0, 0, "WITHSCORES")),
+                    (partition, ("XRANGE", _INDEXES[partition][2], "-", "+", "COUNT", 1)),
+                )
+            ]
+        )
+        dropped = 0
+        for partition in _ALL:
+            records, events = firsts[partition * 2 : partition * 2 + 2]
+            has_records = bool(records) and float(records[1]) <= before_ms
+            has_events = bool(events) and int(events[0][1][3]) <= before_ms
+            if dropped < limit and (has_records or has_events):
+                until = "+" if keep_after is None else keep_after.get(partition, 0)
+                due, keep, outbox, _ = _INDEXES[partition]
+                tag = f"{_TAGS[partition]}r"
+                command: Command = ("EVALSHA", _COLLECT, 3, due, keep, outbox, tag, before_ms, limit - dropped, until)
+                [gone] = await self._ask([(partition, command)])
+                dropped += gone
+        return dropped
+
+    async def ping(self) -> None:
+        """Return if the servers answer."""
+        await self._ask([(0, ("PING",))])
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        self._closed = True
+        await self._topology.close()
+
+    async def _heads(self, partitions: Iterable[int]) -> dict[int, int]:
+        named = list(partitions)
+        replies = await self._ask([(partition, ("GET", _INDEXES[partition][3])) for partition in named])
+        return {partition: int(reply or 0) for partition, reply in zip(named, replies, strict=True)}
+
+    async def _ask(self, asks: Sequence[Ask]) -> list[Reply]:
+        """Send each command to the server that holds its partition, and return the replies in order. Raises StoreUnavailable.
+
+        A command is sent again only where the server says that it has done nothing.
+        """
+        if self._closed:
+            raise StoreUnavailable("the store has been closed")
+        replies: list[Reply] = [None] * len(asks)
+        waiting = list(range(len(asks)))
+        for attempt in range(ATTEMPTS_MAX):
+            await self._send(asks, waiting, replies)
+            waiting = [index for index in waiting if isinstance(replies[index], hiredis.ReplyError)]
+            if not waiting:
+                return replies
+            refused = [str(replies[index]) for index in waiting]
+            if any(not text.startswith((*ELSEWHERE, NO_SCRIPT)) for text in refused):
+                break
+            if any(text.startswith(ELSEWHERE) for text in refused):
+                await asyncio.sleep(0.05 * attempt)
+                await self._topology.refresh()
+            if any(text.startswith(NO_SCRIPT) for text in refused):
+                await self._teach(asks[index] for index in waiting)
+        raise StoreUnavailable(f"Redis refuses: {str(replies[waiting[0]]).split(' ', 1)[0]}")
+
+    async def _send(self, asks: Sequence[Ask], waiting: Sequence[int], replies: list[Reply]) -> None:
+        groups: dict[Link, list[int]] = {}
+        for index in waiting:
+            partition = asks[index][0]
+            link = self._topology.ready(partition) or await self._topology.link(partition)
+            groups.setdefault(link, []).append(index)
+        # Sent before the first answer is waited for.
+        answers = [(those, link.ask([asks[index][1] for index in those])) for link, those in groups.items()]
+        outcomes = await asyncio.gather(*(answer for _, answer in answers), return_exceptions=True)
+        for (those, _), outcome in zip(answers, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+            for index, reply in zip(those, outcome, strict=True):
+                replies[index] = reply
+
+    async def _teach(self, asks: Iterable[Ask]) -> None:
+        """Load scripts where a server does not know them: it is new, or has forgotten."""
+        for partition in {partition for partition, _ in asks}:
+            link = await self._topology.link(partition)
+            await link.ask([("SCRIPT", "LOAD", script) for script in SCRIPTS])
+
+
+def _commit_command(commit: Commit) -> Command:
+    place = commit.partition
+    command: list[str | bytes | int] = ["EVALSHA", _COMMIT, 4 + len(commit.puts), *_INDEXES[place]]
+    command += [_record_key(place, put.key) for put in commit.puts]
+    for put in commit.puts:
+        command += _put_arguments(put)
+    for event in commit.events:
+        command += (event.data, event.retain_until_ms)
+    return tuple(command)
+
+
+def _put_arguments(put: Put) -> tuple[str | bytes | int, ...]:
+    return (
+        put.expect.to_bytes(8, "big") if put.expect else b"",
+        (put.expect + 1).to_bytes(8, "big"),
+        put.data,
+        put.key[2:],
+        "" if put.due_ms is UNMOVED else "-" if put.due_ms is None else put.due_ms,
+        "" if put.retain_until_ms is None else put.retain_until_ms,
+    )
+
+
+def _record_key(partition: int, key: str) -> str:
+    return f"{_TAGS[partition]}r{key[2:]}"
+
+
+def _record(data: bytes | None) -> Record | None:
+    return None if data is None else Record(int.from_bytes(data[:8], "big"), data[9:])
+
+
+def _pairs(flat: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
+    return zip(flat[::2], flat[1::2], strict=True)

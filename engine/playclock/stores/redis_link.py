@@ -1,0 +1,168 @@
+"""One connection to one Redis, shared by all who call at the same time.
+
+Commands of one turn of the event loop leave in one write, and replies come back in their order, so a thousand concurrent calls
+cost what one pipeline costs. Parsing and packing are hiredis's. Nothing is ever sent twice: whoever gets no answer is told so.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Self
+
+import hiredis
+import msgspec
+
+from playclock.stores.base import StoreUnavailable
+
+CONNECT_SEC: Final = 1.0
+ANSWER_SEC: Final = 1.0
+"""How long an answer may take. A server that is slower than that is away, for those who wait could do nothing with it."""
+CHECK_SEC: Final = 0.1
+
+Command = tuple[str | bytes | int | float, ...]
+Reply = Any
+
+
+class Login(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server wants to hear first."""
+
+    username: str | None = None
+    password: str | None = None
+    database: int = 0
+    tls: ssl.SSLContext | None = None
+
+    def __repr__(self) -> str:
+        return f"Login(username={self.username!r}, password=***, database={self.database})"
+
+    def commands(self) -> list[Command]:
+        """Return what has to be said first."""
+        said: list[Command] = []
+        if self.password is not None:
+            said.append(("AUTH", self.username, self.password) if self.username else ("AUTH", self.password))
+        if self.database:
+            said.append(("SELECT", self.database))
+        said.append(("CLIENT", "SETNAME", "playclock"))
+        return said
+
+
+_pack: Final[Callable[[Command], bytes]] = hiredis.pack_command  # type: ignore[assignment]
+"""The package's own types allow one word a command."""
+
+
+class _Group(msgspec.Struct):
+    """Commands of one caller, and the replies that have come so far."""
+
+    answer: "asyncio.Future[list[Reply]]"
+    missing: int
+    sent_at: float
+    replies: list[Reply]
+
+
+class Link(asyncio.Protocol):
+    """A connection. Once it is lost it stays so: make a new one."""
+
+    def __init__(self) -> None:
+        self._reader = hiredis.Reader()
+        self._waiting: deque[_Group] = deque()
+        self._unsent: list[bytes] = []
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self.is_lost = False
+
+    @classmethod
+    async def connect(cls, host: str, port: int, login: Login) -> Self:
+        """Connect, and say what the server wants to hear first. Raises StoreUnavailable."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_SEC):
+                _, link = await loop.create_connection(
+                    cls, host, port, ssl=login.tls, server_hostname=host if login.tls is not None else None
+                )
+        except (OSError, TimeoutError) as error:
+            raise StoreUnavailable(f"Redis at {host}:{port} cannot be reached") from error
+        try:
+            replies = await link.ask(login.commands())
+        except BaseException:
+            link.close()
+            raise
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError):
+                link.close()
+                raise StoreUnavailable(f"Redis at {host}:{port} refuses us: {reply}")
+        return link
+
+    def ask(self, commands: Sequence[Command]) -> "asyncio.Future[list[Reply]]":
+        """Send commands, and return what will hold their replies, errors of Redis among them. Raises StoreUnavailable."""
+        answer: asyncio.Future[list[Reply]] = self._loop.create_future()
+        if self.is_lost:
+            answer.set_exception(StoreUnavailable("the connection to Redis is lost"))
+            return answer
+        if not commands:
+            answer.set_result([])
+            return answer
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent.extend(map(_pack, commands))
+        self._waiting.append(_Group(answer, len(commands), self._loop.time(), []))
+        if self._watch is None:
+            self._watch = self._loop.call_later(CHECK_SEC, self._check)
+        return answer
+
+    def close(self) -> None:
+        """Let go of the connection; whoever waits is told."""
+        self._lose("the connection to Redis has been closed")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the way out."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Tell whoever waits."""
+        self._lose("Redis has closed the connection")
+
+    def data_received(self, data: bytes) -> None:
+        """Hand the replies to those who wait for them."""
+        self._reader.feed(data)
+        waiting = self._waiting
+        try:
+            while (reply := self._reader.gets()) is not False:
+                group = waiting[0]
+                group.replies.append(reply)
+                group.missing -= 1
+                if not group.missing:
+                    waiting.popleft()
+                    if not group.answer.done():  # its caller may have been cancelled
+                        group.answer.set_result(group.replies)
+        except (hiredis.ProtocolError, IndexError):
+            self._lose("what answers there does not speak as Redis does")
+
+    def _flush(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        if unsent and self._transport is not None and not self.is_lost:
+            self._transport.write(b"".join(unsent))
+
+    def _check(self) -> None:
+        """Give up on a server that owes an answer for too long."""
+        self._watch = None
+        if not self._waiting:
+            return
+        if self._loop.time() - self._waiting[0].sent_at > ANSWER_SEC:
+            self._lose("Redis does not answer")
+        else:
+            self._watch = self._loop.call_later(CHECK_SEC, self._check)
+
+    def _lose(self, why: str) -> None:
+        if self.is_lost:
+            return
+        self.is_lost = True
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+        while self._waiting:
+            group = self._waiting.popleft()
+            if not group.answer.done():
+                group.answer.set_exception(StoreUnavailable(why))

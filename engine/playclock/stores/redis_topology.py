@@ -1,0 +1,225 @@
+"""Where in Redis a partition lies: one server, the master that Sentinels name, or a slot of a Cluster."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import hiredis
+from redis.asyncio.sentinel import Sentinel
+from redis.crc import key_slot
+from redis.exceptions import RedisError
+
+from playclock.stores.base import PARTITIONS, StoreUnavailable
+from playclock.stores.redis_link import Link, Login
+
+Address = tuple[str, int]
+
+PAUSE_SEC: Final = 0.1
+"""How long nobody tries to connect after it failed."""
+SENTINEL_SEC: Final = 0.5
+
+_SLOTS: Final = [key_slot(f"{{p:{partition:02x}}}".encode()) for partition in range(PARTITIONS)]
+
+_log = logging.getLogger(__name__)
+
+
+class Topology(Protocol):
+    """Knows which server holds a partition, and how to reach it."""
+
+    def ready(self, partition: int) -> Link | None:
+        """Return the connection to the server that holds the partition; None where there is none right now."""
+
+    async def link(self, partition: int) -> Link:
+        """Return a connection to the server that holds the partition. Raises StoreUnavailable."""
+
+    async def refresh(self) -> None:
+        """Look anew where everything lies, after a server said that it is not there. Raises StoreUnavailable."""
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+
+
+class Server:
+    """One server, connected to when it is needed, again after it was lost."""
+
+    def __init__(self, address: Address, login: Login) -> None:
+        self.address = address
+        self._login = login
+        self._link: Link | None = None
+        self._connecting: asyncio.Task[Link] | None = None
+        self._retry_at = 0.0
+
+    def ready(self) -> Link | None:
+        """Return the connection, if there is one."""
+        link = self._link
+        return None if link is None or link.is_lost else link
+
+    async def link(self) -> Link:
+        """Return the connection. All who need it wait for the same attempt. Raises StoreUnavailable."""
+        link = self.ready()
+        if link is not None:
+            return link
+        if self._connecting is None:
+            if asyncio.get_running_loop().time() < self._retry_at:
+                raise StoreUnavailable("Redis could not be reached a moment ago")
+            self._connecting = asyncio.create_task(self._connect(), name="playclock redis")
+        return await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> Link:
+        try:
+            self._link = await Link.connect(*self.address, self._login)
+        except StoreUnavailable:
+            self._retry_at = asyncio.get_running_loop().time() + PAUSE_SEC
+            raise
+        finally:
+            self._connecting = None
+        return self._link
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._link is not None:
+            self._link.close()
+
+
+class Single:
+    """One server holds everything."""
+
+    def __init__(self, address: Address, login: Login) -> None:
+        self._server = Server(address, login)
+
+    def ready(self, partition: int) -> Link | None:  # noqa: ARG002 - all partitions lie in one place
+        """Return the connection, if there is one."""
+        return self._server.ready()
+
+    async def link(self, partition: int) -> Link:  # noqa: ARG002 - all partitions lie in one place
+        """Return the connection. Raises StoreUnavailable."""
+        return await self._server.link()
+
+    async def refresh(self) -> None:
+        """Do nothing: there is nowhere else to look."""
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        self._server.close()
+
+
+class Sentinels:
+    """The master that a majority of Sentinels agrees on holds everything."""
+
+    def __init__(self, addresses: Sequence[Address], service: str, login: Login) -> None:
+        self._sentinel = Sentinel(  # type: ignore[no-untyped-call]
+            addresses, socket_timeout=SENTINEL_SEC, socket_connect_timeout=SENTINEL_SEC
+        )
+        self._service = service
+        self._login = login
+        self._server: Server | None = None
+
+    def ready(self, partition: int) -> Link | None:  # noqa: ARG002 - all partitions lie in one place
+        """Return the connection to the master, if there is one."""
+        return None if self._server is None else self._server.ready()
+
+    async def link(self, partition: int) -> Link:  # noqa: ARG002 - all partitions lie in one place
+        """Return a connection to the master. Raises StoreUnavailable."""
+        if self._server is None:
+            await self.refresh()
+        assert self._server is not None
+        try:
+            return await self._server.link()
+        except StoreUnavailable:
+            await self.refresh()
+            return await self._server.link()
+
+    async def refresh(self) -> None:
+        """Ask the Sentinels who is master. Raises StoreUnavailable."""
+        try:
+            host, port = await self._sentinel.discover_master(self._service)
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable("no Sentinel names a master") from error
+        if self._server is None or self._server.address != (host, port):
+            _log.info("the Sentinels name a master", extra={"fields": {"host": host, "port": port}})
+            if self._server is not None:
+                self._server.close()
+            self._server = Server((host, port), self._login)
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        if self._server is not None:
+            self._server.close()
+        for client in self._sentinel.sentinels:
+            await client.aclose()
+
+
+class Cluster:
+    """Each partition lies with the master of its slot."""
+
+    def __init__(self, addresses: Sequence[Address], login: Login) -> None:
+        self._seeds = list(addresses)
+        self._login = login
+        self._servers: dict[Address, Server] = {}
+        self._owners: list[Address] = []
+        self._refreshing: asyncio.Task[None] | None = None
+
+    def ready(self, partition: int) -> Link | None:
+        """Return the connection to the master of the partition's slot, if there is one."""
+        return self._server(self._owners[partition]).ready() if self._owners else None
+
+    async def link(self, partition: int) -> Link:
+        """Return a connection to the master of the partition's slot. Raises StoreUnavailable."""
+        if not self._owners:
+            await self.refresh()
+        try:
+            return await self._server(self._owners[partition]).link()
+        except StoreUnavailable:
+            await self.refresh()
+            return await self._server(self._owners[partition]).link()
+
+    async def refresh(self) -> None:
+        """Ask any server who holds which slots. All who need it wait for the same answer. Raises StoreUnavailable."""
+        if self._refreshing is None:
+            self._refreshing = asyncio.create_task(self._refresh(), name="playclock redis slots")
+        await asyncio.shield(self._refreshing)
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        for server in self._servers.values():
+            server.close()
+
+    async def _refresh(self) -> None:
+        try:
+            for address in dict.fromkeys([*self._servers, *self._seeds]):
+                try:
+                    [slots] = await (await self._server(address).link()).ask([("CLUSTER", "SLOTS")])
+                except StoreUnavailable:
+                    continue
+                owners = None if isinstance(slots, hiredis.ReplyError) else _owners(slots, address[0])
+                if owners is not None:
+                    self._owners = owners
+                    return
+            raise StoreUnavailable("no server of the Redis Cluster says who holds which slots")
+        finally:
+            self._refreshing = None
+
+    def _server(self, address: Address) -> Server:
+        server = self._servers.get(address)
+        if server is None:
+            server = self._servers[address] = Server(address, self._login)
+        return server
+
+
+def _owners(slots: list[list[object]], host: str) -> list[Address] | None:
+    """Return who holds each partition; None where a slot of ours is nobody's. An empty host is the one that was asked."""
+    found: list[Address] = []
+    for slot in _SLOTS:
+        owner = next((entry[2] for entry in slots if _is_within(slot, entry)), None)
+        if not isinstance(owner, list):
+            return None
+        found.append((owner[0].decode() or host, int(owner[1])))
+    return found
+
+
+def _is_within(slot: int, entry: list[object]) -> bool:
+    first, last = entry[0], entry[1]
+    return isinstance(first, int) and isinstance(last, int) and first <= slot <= last
