@@ -1,6 +1,7 @@
 """Opening a database: made once, brought up to date, and refused with a sentence where it cannot be used."""
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,13 @@ async def test_processes_that_start_at_once_make_the_tables_once(open_archive: "
     opened = await asyncio.gather(*(open_archive() for _ in range(4)))
     for archive in opened:
         assert await archive.entries("nobody", page_token="", limit=1) == ([], "")
+
+
+async def test_when_too_many_wait_the_rest_hear_at_once_that_it_is_away(archive: Archive) -> None:
+    asked = [archive.entries("nobody", page_token="", limit=1) for _ in range(150)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert Counter(map(repr, answers)) == {"([], '')": 100, "ArchiveAway('too many ask the archive at once')": 50}
+    assert await archive.entries("nobody", page_token="", limit=1) == ([], "")
 
 
 async def test_a_newer_database_is_refused(archive: Archive, kind: str, open_archive: "ArchiveOpener") -> None:

@@ -24,6 +24,8 @@ VERSION_TABLE: Final = "archive_version"
 
 APPLICATION_ID: Final = 0x706C6361
 """Marks an SQLite file as ours ("plca")."""
+WAITING_MAX: Final = 100
+"""How many may wait for the thread: a server that has vanished holds up each of them for seconds."""
 BUSY_TIMEOUT_SEC: Final = 5.0
 LOCK_TIMEOUT_SEC: Final = 10
 IDLE_TIMEOUT_SEC: Final = 30
@@ -50,15 +52,21 @@ class Database:
         self._engine: Final = _sqlite(url) if url.drivername == "sqlite" else _postgresql(url)
         self._thread: Final = ThreadPoolExecutor(1, thread_name_prefix="playclock archive")
         self._is_prepared = False
+        self._waiting = 0
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Return what `work` does in one transaction. Raises ArchiveAway, and at first ArchiveError."""
+        if self._waiting >= WAITING_MAX:
+            raise ArchiveAway("too many ask the archive at once")
+        self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work)
         except RuntimeError as error:
             if "shutdown" not in str(error):
                 raise
             raise ArchiveAway("the archive has been closed") from error
+        finally:
+            self._waiting -= 1
 
     async def close(self) -> None:
         """Finish what is under way and let go of the connection."""

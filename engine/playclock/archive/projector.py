@@ -19,7 +19,7 @@ from playclock.stores.base import PARTITIONS, Store, StoredEvent, StoreUnavailab
 
 BATCH: Final = 1_000
 """How many events share a transaction."""
-GATHER_SEC: Final = 0.05
+GATHER_SEC: Final = 0.1
 """How long the first event waits for others, so that a busy engine does not have the archive synced for every single one."""
 IDLE_SEC: Final = 0.2
 """How long an event of another process may wait. Those of this one wake the projector."""
