@@ -4,6 +4,11 @@ import pytest
 from playclock.archive.urls import archive_beside
 
 
+@pytest.mark.parametrize("store", ["redis://:secret@127.0.0.1:6379/0", "redis+sentinel://a:1,b:2/x", "redis+cluster://a:1"])
+def test_a_store_that_machines_share_has_none_beside_it(store: str) -> None:
+    assert archive_beside(store) is None
+
+
 @pytest.mark.parametrize(
     ("store", "archive"),
     [

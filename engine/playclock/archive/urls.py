@@ -29,10 +29,15 @@ async def open_archive(url: str, store: Store) -> "ArchiveOfStore":
     return await ArchiveOfStore.open(url, store)
 
 
-def archive_beside(store_url: str) -> str:
-    """Return the address of the archive that belongs to a store where none is named: as lasting as the store, and beside it."""
+def archive_beside(store_url: str) -> str | None:
+    """Return the address of the archive that belongs to a store where none is named: as lasting as the store, and beside it.
+
+    None for a store that several machines may share: their archive has to be one that they share, too.
+    """
     if store_url == "memory://":
         return IN_MEMORY
-    path = store_url.removeprefix("sqlite:///")
+    scheme, _, path = store_url.partition(":///")
+    if scheme != "sqlite":
+        return None
     file = PurePath(path)
     return f"sqlite:///{file.with_name(f'{file.stem}-archive{file.suffix}')}"

@@ -49,7 +49,7 @@ def archive_option(command: Command) -> Command:
         envvar="PLAYCLOCK_ARCHIVE",
         show_envvar=True,
         help="Where settlements, ledger and audit trail lie: sqlite:///FILE, postgresql://USER@HOST/NAME or none. "
-        "Default: beside the store, play-archive.db for play.db.",
+        "Default: beside the store, play-archive.db for play.db; none for Redis.",
     )(command)
 
 

@@ -86,7 +86,7 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
     if plan.tuned:
         settle()
     if archive is not None:
-        _log.info("archiving", extra={"fields": {"archive": without_password(_archive_url(plan))}})
+        _log.info("archiving", extra={"fields": {"archive": without_password(_archive_url(plan) or "")}})
     stopping.ready()
     click.echo(f"ready grpc={grpc_server.address} http={http_server.address} store={without_password(plan.store)}")
     await stopping.wait(http_server.stopped)
@@ -98,8 +98,13 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
 async def _open_archive(plan: Plan, store: Store) -> "ArchiveOfStore | None":
     if plan.archive == NO_ARCHIVE:
         return None
+    url = _archive_url(plan)
+    if url is None:
+        cause = "name one by --archive that all processes of this store can reach, such as postgresql://USER@HOST/NAME"
+        _log.warning("no archive is kept", extra={"fields": {"cause": cause}})
+        return None
     try:
-        return await open_archive(_archive_url(plan), store)
+        return await open_archive(url, store)
     except ArchiveNotInstalled as error:
         if plan.archive:
             raise
@@ -107,7 +112,7 @@ async def _open_archive(plan: Plan, store: Store) -> "ArchiveOfStore | None":
         return None
 
 
-def _archive_url(plan: Plan) -> str:
+def _archive_url(plan: Plan) -> str | None:
     return plan.archive or archive_beside(plan.store)
 
 
