@@ -183,6 +183,15 @@ class TestReversal:
         with pytest.raises(InsufficientCredit):
             await world.engine.accounts.reverse(OPERATOR, world.POOR_ACCOUNT, booked.transfer_id)
 
+    async def test_sees_what_another_process_has_let_go(self, world: "World", elsewhere: "World") -> None:
+        await world.provision_poor(0)
+        await elsewhere.engine.estate.refresh()
+        booked = await world.engine.accounts.top_up(OPERATOR, world.POOR_ACCOUNT, 4 * MINUTE, request_id="r")
+        session = await elsewhere.open(at=world.POOR)
+        await world.end(session)
+        await elsewhere.engine.accounts.reverse(OPERATOR, world.POOR_ACCOUNT, booked.transfer_id)
+        assert (await world.account(world.POOR_ACCOUNT)).balance_micros == 0
+
     async def test_knows_only_top_ups_of_the_account(self, world: "World") -> None:
         await world.provision_poor(0)
         booked = await world.engine.accounts.top_up(OPERATOR, world.ACCOUNT, MINUTE, request_id="r")

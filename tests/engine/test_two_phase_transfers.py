@@ -228,6 +228,18 @@ class TestExpiry:
         await create(world, "next", amount=world.OPENING_MICROS)
         await ledger(world)
 
+    async def test_a_sweeper_that_remembers_the_account_of_before_frees_it_too(
+        self, world: "World", elsewhere: "World", clock: ManualClock, *, swept: bool
+    ) -> None:
+        await elsewhere.open()  # remembers the account
+        await create(world)
+        if swept:
+            await elsewhere.engine.transfers.get(world.ACCOUNT, "t")
+        clock.advance(60)
+        await elsewhere.engine.sweep()
+        assert (await world.account()).pending == ()
+        await ledger(world)
+
     async def test_finished_ones_are_dropped_in_the_end(self, world: "World", clock: ManualClock, *, swept: bool) -> None:
         await create(world)
         clock.advance(60)

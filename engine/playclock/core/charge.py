@@ -88,8 +88,8 @@ def reserve(charge: Charge, until_ms: int, free_micros: int) -> Charge:
 
     The minimum is held while time is still free, too: it falls due with the first millisecond after.
     """
-    cost = max(charge.tariff.minimum_micros, cost_micros(charge.tariff, until_ms, charge.anchors))
-    wanted_micros = cost - charge.billed_micros
+    total_micros = max(charge.tariff.minimum_micros, cost_micros(charge.tariff, until_ms, charge.anchors))
+    wanted_micros = total_micros - charge.billed_micros
     held_micros = max(charge.held_micros, min(wanted_micros, charge.held_micros + free_micros))
     return replace(charge, held_micros=held_micros)
 

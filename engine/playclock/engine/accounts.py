@@ -113,12 +113,14 @@ class Accounts:
         _check(account_id)
         context, key = self._context, account_key(account_id)
         partition = int(key[:2], 16)
+        booked_at = transfer_key(partition, transfer_id)
 
         async def decision(work: Work) -> Booked | EngineError:
+            # Afresh: that there is too little to give back is an answer that no commit would check.
+            await work.prefetch(key, booked_at, fresh=True)
             account = await context.read_account(work, account_id)
             if account is None:
                 return _no_account(account_id)
-            booked_at = transfer_key(partition, transfer_id)
             booked = await work.read(TOP_UPS, booked_at)
             if booked is None or booked.account_id != account_id:
                 return TransferNotFound("no such top-up of this account")

@@ -96,6 +96,8 @@ class Transfers:
         there = await work.read(TRANSFERS, key)
         if there is None or there.state is not TransferState.PENDING:
             return
+        # Afresh: an old copy of the account that lacks the hold would pass for one that has freed it.
+        await work.prefetch(account_key(there.account_id), fresh=True)
         account = await self._context.read_account(work, there.account_id)
         assert account is not None, "a transfer's account outlives it"
         self._write(work, core.standing(account, there))
