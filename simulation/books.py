@@ -34,6 +34,7 @@ class Books:
         self._heard: Final[dict[str, list[int]]] = {}
         self._billed_ms: Final[dict[str, int]] = {}
         self._ended: Final[dict[str, Session]] = {}
+        self._floors: Final[dict[str, int]] = {}
 
     def read(self, events: Iterable[StoredEvent]) -> None:
         """Take in what was told since, in order."""
@@ -56,9 +57,12 @@ class Books:
         self.outages.update(outages)
         for account in accounts:
             assert self.sums[f"held/{account.id}"] == account.held_micros
-            assert self.sums[f"wallet/{account.id}"] + account.held_micros == account.balance_micros
+            assert self.sums[f"wallet/{account.id}"] == max(0, account.unheld_micros)
+            assert self.sums[f"debt/{account.id}"] == min(0, account.unheld_micros)
             assert account.held_micros >= 0
-            assert account.balance_micros - account.held_micros >= 0
+            # A limit that is lowered takes nothing back, so what counts is the lowest floor that there ever was.
+            self._floors[account.id] = min(self._floors.get(account.id, 0), -account.debt_limit_micros)
+            assert account.unheld_micros >= self._floors[account.id]
         assert sum(self.sums.values()) == 0
         for session in sessions:
             self._check_money(session)

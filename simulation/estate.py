@@ -20,13 +20,13 @@ def address_in(cafe: int) -> str:
     return f"10.{cafe}.0.1"
 
 
-def estate_with(tariffs: Sequence[Tariff]) -> Provisioning:
-    """Return the estate with these prices."""
+def estate_with(tariffs: Sequence[Tariff], limit_micros: int) -> Provisioning:
+    """Return the estate with these prices, and accounts that may owe so much."""
     return Provisioning(
         games=[ProvisionedGame(id=game_id, number=n + 1, name=f"Game {n}") for n, game_id in enumerate(GAMES)],
         tariffs=[_named(tariff, f"tariff-{n}") for n, tariff in enumerate(tariffs)],
         accounts=[
-            ProvisionedAccount(id=account, currency="GCOIN", opening_balance_micros=micros)
+            ProvisionedAccount(id=account, currency="GCOIN", opening_balance_micros=micros, debt_limit_micros=limit_micros)
             for account, micros in zip(ACCOUNTS_OF, OPENING_MICROS, strict=True)
         ],
         cafes=[_cafe(n, pays) for n, pays in enumerate(_CAFES)],

@@ -190,9 +190,25 @@ class Simulation(RuleBasedStateMachine):
             case "wait":
                 self._run(self.players.place.live(3_600_000 if number % 2 else 90_000_000))
 
-    @rule(replica=REPLICAS, tariffs=ESTATES)
-    def provision(self, replica: int, tariffs: list[Tariff]) -> None:
-        self._run(self.players.provision(self._replica(replica), tariffs))
+    @rule(replica=REPLICAS, tariffs=ESTATES, limit_micros=st.sampled_from([0, 0, 2_000_000, 5_000_001]))
+    def provision(self, replica: int, tariffs: list[Tariff], limit_micros: int) -> None:
+        self._run(self.players.provision(self._replica(replica), tariffs, limit_micros))
+
+    @rule(
+        replica=REPLICAS,
+        account=st.integers(0, len(ACCOUNTS_OF) - 1),
+        number=st.integers(0, 15),
+        amount_micros=st.sampled_from([1, 999_999, 4_000_000]),
+        timeout_sec=st.sampled_from([1, 60, 600]),
+    )
+    def set_aside(self, replica: int, account: int, number: int, amount_micros: int, timeout_sec: int) -> None:
+        self._run(self.players.set_aside(self._replica(replica), account, number, amount_micros, timeout_sec))
+
+    @rule(replica=REPLICAS, number=NUMBERS, amount_micros=st.sampled_from([None, 1, 2_000_000]), is_void=st.booleans())
+    def decide(self, replica: int, number: int, amount_micros: int | None, *, is_void: bool) -> None:
+        if self.players.transfers:
+            account_id, transfer_id = _pick(list(self.players.transfers), number)
+            self._run(self.players.decide(self._replica(replica), account_id, transfer_id, amount_micros, is_void=is_void))
 
     @invariant()
     def check(self) -> None:

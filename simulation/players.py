@@ -14,21 +14,27 @@ from playclock.engine.records import ACCOUNTS, SESSIONS
 from playclock.v1 import (
     ApplyProvisioningRequest,
     BatchHeartbeatRequest,
+    CreateTransferRequest,
+    CreateTransferResponse,
     EndLaunchRequest,
     EndSessionRequest,
     EndSessionsOfServerRequest,
     GetSessionRequest,
+    GetTransferRequest,
     HeartbeatLaunchRequest,
     HeartbeatRequest,
     HeartbeatResponse,
     IssueOttRequest,
     OpenSessionRequest,
+    PostTransferRequest,
     ReverseTopUpRequest,
     Session,
     StartLaunchRequest,
     TerminateSessionRequest,
     TopUpAccountRequest,
     TopUpAccountResponse,
+    Transfer,
+    VoidTransferRequest,
 )
 from playclock.v1 import session_pb2 as pb
 
@@ -65,6 +71,15 @@ class TopUp:
     answer: TopUpAccountResponse
 
 
+@dataclass(frozen=True)
+class SetAside:
+    """A transfer that was asked for, what was answered, and when."""
+
+    request: CreateTransferRequest
+    answer: CreateTransferResponse | Refusal
+    at_ms: int
+
+
 class Players:
     """All who call. They remember what they were told, whether or not it still holds."""
 
@@ -75,12 +90,14 @@ class Players:
         self.otts: list[OpenSessionRequest] = []
         self.sessions: list[HeartbeatRequest] = []
         self.top_ups: list[TopUp] = []
+        self.transfers: dict[tuple[str, str], SetAside] = {}
         self._told_ended: dict[str, Session] = {}
         self._looked = 0
 
-    async def provision(self, replica: Replica, tariffs: Sequence[Any]) -> None:
-        """Describe the estate, anew with other prices too."""
-        await replica.provisioning.ApplyProvisioning(ApplyProvisioningRequest(provisioning=estate_with(tariffs)))
+    async def provision(self, replica: Replica, tariffs: Sequence[Any], limit_micros: int = 0) -> None:
+        """Describe the estate, anew with other prices and limits too."""
+        provisioning = estate_with(tariffs, limit_micros)
+        await replica.provisioning.ApplyProvisioning(ApplyProvisioningRequest(provisioning=provisioning))
 
     async def start(self, replica: Replica, cafe: int, pc: int) -> str:
         """Start a launch on a PC."""
@@ -198,6 +215,61 @@ class Players:
         """Take a top-up back, if that can be."""
         request = ReverseTopUpRequest(account_id=booked.request.account_id, transfer_id=booked.answer.transfer_id)
         await _ask(replica.accounts.ReverseTopUp(request))
+
+    async def set_aside(self, replica: Replica, account: int, number: int, amount_micros: int, timeout_sec: int) -> None:
+        """Create a transfer, perhaps not for the first time."""
+        request = CreateTransferRequest(
+            account_id=ACCOUNTS_OF[account],
+            transfer_id=f"transfer-{number}",
+            amount_micros=amount_micros,
+            timeout_sec=timeout_sec,
+            payout="vendor",
+        )
+        answer, now_ms = await _ask(replica.accounts.CreateTransfer(request)), self.place.now_ms
+        key = (request.account_id, request.transfer_id)
+        first = self.transfers.get(key)
+        is_kept = first is not None and (
+            not isinstance(first.answer, Refusal) or now_ms < first.at_ms + self.place.timers.tombstone_retention_ms
+        )
+        if first is None or not is_kept:
+            assert not isinstance(answer, Refusal) or answer.reason == "INSUFFICIENT_CREDIT"
+            self.transfers[key] = SetAside(request, answer, now_ms)
+        elif first.request == request:
+            assert answer == first.answer
+        else:
+            assert isinstance(answer, Refusal)
+            assert answer.reason == "TRANSFER_ID_REUSED"
+
+    async def decide(
+        self, replica: Replica, account_id: str, transfer_id: str, amount_micros: int | None, *, is_void: bool
+    ) -> None:
+        """Post or void a transfer, in time or not, and check that a stranger sees the same."""
+        before = await self.transfer_seen(account_id, transfer_id)
+        if is_void:
+            void = VoidTransferRequest(account_id=account_id, transfer_id=transfer_id)
+            answer = await _ask(replica.accounts.VoidTransfer(void))
+        else:
+            post = PostTransferRequest(account_id=account_id, transfer_id=transfer_id, amount_micros=amount_micros)
+            answer = await _ask(replica.accounts.PostTransfer(post))
+        after = await self.transfer_seen(account_id, transfer_id)
+        if before is None or before.state != Transfer.STATE_PENDING:
+            assert after == before
+            assert isinstance(answer, Refusal) or answer.transfer == before
+        elif isinstance(answer, Refusal):
+            assert answer.reason == "BAD_REQUEST"
+            assert after == before
+        else:
+            assert answer.transfer == after
+            assert self.place.now_ms < before.expire_time.ToMilliseconds()
+
+    async def transfer_seen(self, account_id: str, transfer_id: str) -> Transfer | None:
+        """Return the transfer as a replica sees it that remembers nothing, and as all others do."""
+        request, found = GetTransferRequest(account_id=account_id, transfer_id=transfer_id), []
+        for replica in (await self.place.stranger(), *self.place.replicas):
+            answer = await _ask(replica.accounts.GetTransfer(request))
+            found.append(None if isinstance(answer, Refusal) else answer.transfer)
+        assert all(each == found[0] for each in found)
+        return found[0]
 
     async def seen(self, session_id: str) -> Session | None:
         """Return the session as a replica sees it that remembers nothing, and as all others do."""
