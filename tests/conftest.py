@@ -5,7 +5,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from playclock.clock import Clock, ManualClock
@@ -32,9 +32,12 @@ from playclock.v1 import (
     Tariff,
 )
 
+if TYPE_CHECKING:
+    from tests.redis_fixtures import RedisOfTests
+
 pytest_plugins = ["tests.redis_fixtures"]
 
-KINDS = ["memory", "sqlite"]
+KINDS = ["memory", "sqlite", "redis", "cluster"]
 
 EngineMaker = Callable[..., Awaitable[Engine]]
 StoreOpener = Callable[[], Awaitable[Store]]
@@ -272,7 +275,16 @@ def store_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def open_again(store_kind: str, tmp_path: Path) -> AsyncIterator[StoreOpener]:
+def store_url(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """Return the address of an empty store."""
+    if store_kind in ("redis", "cluster"):
+        redis: RedisOfTests = request.getfixturevalue(f"{store_kind}_of_tests")
+        return redis.url_of(tmp_path)
+    return {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path / 'playclock.db'}"}[store_kind]
+
+
+@pytest.fixture
+async def open_again(store_kind: str, store_url: str) -> AsyncIterator[StoreOpener]:
     """Open the test's store: each time as another process would.
 
     What is in memory belongs to one object, so all share that; caches are the engine's own and stay apart all the same.
@@ -283,8 +295,7 @@ async def open_again(store_kind: str, tmp_path: Path) -> AsyncIterator[StoreOpen
         async def open_() -> Store:
             if store_kind == "memory" and shared:
                 return shared[0]
-            url = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path / 'playclock.db'}"}[store_kind]
-            shared.append(await open_store(url))
+            shared.append(await open_store(store_url))
             stack.push_async_callback(shared[-1].close)
             return shared[-1]
 

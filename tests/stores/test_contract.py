@@ -377,7 +377,7 @@ class TestCollect:
 
 
 # What is in memory belongs to one object and goes with it; what lies elsewhere can be reached through a second handle.
-SHARED_KINDS = ["sqlite"]
+SHARED_KINDS = ["sqlite", "redis", "valkey", "cluster"]
 
 
 class TestHandles:
