@@ -74,7 +74,7 @@ def test_what_the_engine_refuses_is_told_with_its_line(run: "Run", served: dict[
     ("arguments", "code", "sentence"),
     [
         (["--store", "memory://"], 2, "a memory:// store lives inside its server: name the server by --engine"),
-        (["--store", "redis://x:secret@h"], 1, "this version has no Redis store"),
+        (["--store", "redis://x:secret@h:0"], 1, "a port that is none"),
         (["--engine", "127.0.0.1:1"], 1, "no engine answers at 127.0.0.1:1: is `playclock serve` running there?"),
         (
             ["--engine", "@served"],
