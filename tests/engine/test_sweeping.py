@@ -269,3 +269,16 @@ class TestSweptOrNot:
         swept, unswept = [await life.play(script) for life in lives]
         for number, (one, other) in enumerate(zip(swept, unswept, strict=True)):
             assert one == other, (number, script[: number + 1])
+
+
+async def test_two_sweepers_at_once_end_each_session_once(
+    world: "World", elsewhere: "World", store_kind: str, clock: ManualClock, store: Store
+) -> None:
+    count = 500 if store_kind in ("sqlite", "cluster") else 2_000
+    launches = [world.start(f"pc-{number}", at=world.FREE) for number in range(count)]
+    sessions = await asyncio.gather(*(world.join(launch_id) for launch_id in await asyncio.gather(*launches)))
+    clock.advance(241)
+    while sum(await asyncio.gather(world.engine.sweep(), elsewhere.engine.sweep())):
+        pass
+    ended = [event.session.id for event in await events_in(store) if event.happening is Happening.ENDED]
+    assert sorted(ended) == sorted(sessions)

@@ -1,10 +1,9 @@
-"""Two processes on one SQLite file: real ones, with nothing in common but the file."""
+"""Two processes on one store: real ones, with nothing in common but what lies there."""
 
 import asyncio
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,9 +19,11 @@ from playclock.clock import ManualClock
 from playclock.core.answers import Opened
 from playclock.engine import OPERATOR, Engine
 from playclock.stores.sqlite import SqliteStore
+from playclock.stores.urls import open_store
 
-async def main(path, times, otts):
-    store = await SqliteStore.open(path, busy_timeout_ms=60_000)
+async def main(url, times, otts):
+    path = url.removeprefix("sqlite:///")
+    store = await (open_store(url) if path == url else SqliteStore.open(path, busy_timeout_ms=60_000))
     async with Engine(store, clock=ManualClock()) as engine:
         print("ready", flush=True)
         sys.stdin.readline()
@@ -36,7 +37,7 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3:]))
 """
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "redis", "cluster"])
 def store_kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -56,9 +57,9 @@ def run_at_once(command: list[str]) -> list[str]:
     return [output for output, _ in outputs]
 
 
-async def test_two_processes_with_one_ott_have_one_winner(world: "World", tmp_path: Path) -> None:
+async def test_two_processes_with_one_ott_have_one_winner(world: "World", store_url: str) -> None:
     otts = [await world.ott(pc=f"pc-{number}", at=at) for number in range(5) for at in (world.PAYING, world.FREE)]
-    command = [sys.executable, "-c", VERIFY, str(tmp_path / "playclock.db"), str(VERIFIES), *otts]
+    command = [sys.executable, "-c", VERIFY, store_url, str(VERIFIES), *otts]
     won, refused = zip(*map(json.loads, await asyncio.to_thread(run_at_once, command)), strict=True)
     opened = [session for each in won for session in each]
     assert len(opened) == len(set(opened)) == len(otts)

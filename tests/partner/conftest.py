@@ -107,6 +107,12 @@ class Partner:
         return (await asyncio.wait_for(self._process.stdout.readline(), 30)).decode()
 
 
+@pytest.fixture(params=["sqlite", "redis"])
+def store_kind(request: pytest.FixtureRequest) -> str:
+    """Return the kinds that are worth the time here: where a commit takes its time, in one process's file and elsewhere."""
+    return str(request.param)
+
+
 @pytest.fixture
 async def partner(tmp_path: Path) -> AsyncIterator[Partner]:
     partner = await Partner(tmp_path / "books.db").start()

@@ -14,6 +14,7 @@ from playclock.core.records import Happening, SessionEvent
 from playclock.core.session import EndReason, State
 from playclock.core.settlement import FIRST_HASH, settlement_of
 from playclock.engine.heartbeats import HeartbeatCall
+from playclock.engine.turns import TOGETHER_MAX
 from playclock.errors import AlreadyEnded, AuthorityAway, NotPcCafe, SessionEnding
 from playclock.rpc.partner import connect
 from playclock.stores.base import Store
@@ -187,12 +188,13 @@ class TestPaying:
 
 
 class TestOnce:
-    async def test_a_race_on_one_ott_asks_once_and_opens_once(self, there: "World", partner: "Partner") -> None:
+    async def test_a_race_on_one_ott_asks_once_a_turn_and_opens_once(self, there: "World", partner: "Partner") -> None:
         ott = await there.ott(at=partner.AT)
         answers = await asyncio.gather(*(there.redeem(ott) for _ in range(100)))
         assert sum(isinstance(answer, Opened) for answer in answers) == 1
         assert answers.count(Refused(Refusal.ALREADY_USED)) == 99
-        assert (await partner.calls())["OpenCharge"] == 1
+        # A later turn may find the first one's question answered, and the OTT not redeemed yet.
+        assert (await partner.calls())["OpenCharge"] <= -(-100 // TOGETHER_MAX)
         assert len(await partner.charges()) == 1
 
     async def test_two_processes_that_race_open_one_charge(

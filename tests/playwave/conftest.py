@@ -8,11 +8,13 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
+from tests.redis_fixtures import RedisOfTests
+
 from .callers import GameServer, LauncherPc
 from .server import Front, Server, listening
 
 KINDS: Final = ["memory", "sqlite", "replicas"]
-"""Kinds of store, and one more: two replicas over one store in memory, which take the requests in turn."""
+"""Kinds of store, and one more: two replicas over one Redis, which take the requests in turn."""
 
 ServerMaker = Callable[..., Awaitable[Server]]
 """Makes servers; keyword arguments are those of `Server`."""
@@ -32,11 +34,14 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def store_url(kind: str, tmp_path: Path) -> str:
+def store_url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """Return the address of an empty store of the kind."""
     match kind:
-        case "memory" | "replicas":
+        case "memory":
             return "memory://"
+        case "replicas":
+            redis: RedisOfTests = request.getfixturevalue("redis_of_tests")
+            return redis.url_of(tmp_path)
         case "sqlite":
             return f"sqlite:///{tmp_path / 'playclock.db'}"
         case _:
