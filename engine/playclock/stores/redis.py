@@ -5,7 +5,7 @@ All that belongs to a partition has the hash tag {p:xx}, so a commit lies in one
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import hiredis
 
@@ -22,7 +22,7 @@ from playclock.stores.base import (
 )
 from playclock.stores.keys import check_keys
 from playclock.stores.redis_link import Command, Link, Reply
-from playclock.stores.redis_scripts import COLLECT, COMMIT, DUE_AFTER, SCRIPTS, digest_of
+from playclock.stores.redis_scripts import SCRIPTS, digest_of
 from playclock.stores.redis_topology import Topology
 
 ATTEMPTS_MAX: Final = 3
@@ -32,13 +32,14 @@ ELSEWHERE: Final = ("MOVED ", "ASK ", "READONLY ", "CLUSTERDOWN ", "TRYAGAIN ", 
 """What a server says that did nothing, because another one holds the partition now."""
 NO_SCRIPT: Final = "NOSCRIPT "
 
-_COMMIT, _DUE_AFTER, _COLLECT = map(digest_of, SCRIPTS)
-_TEXTS: Final = {digest_of(script): script for script in (COMMIT, DUE_AFTER, COLLECT)}
+_COMMIT, _RENEW, _DUE_AFTER, _COLLECT = map(digest_of, SCRIPTS)
 _ALL: Final = range(PARTITIONS)
 _TAGS: Final = [f"{{p:{partition:02x}}}" for partition in _ALL]
 _INDEXES: Final = [(f"{tag}due", f"{tag}keep", f"{tag}events", f"{tag}head") for tag in _TAGS]
 _PARTITIONS: Final = {f"{partition:02x}": partition for partition in _ALL}
 _EVENTS_PAGE: Final = 16
+RENEWED_MAX: Final = 100
+"""How many records one script renews: Redis serves nobody else meanwhile."""
 
 Ask = tuple[int, Command]
 """A command and the partition that it is about."""
@@ -63,11 +64,13 @@ class RedisStore:
     async def commit(self, commits: Sequence[Commit]) -> list[Conflict | None]:
         """Carry out each commit wholly or not at all."""
         check_keys(commits)
-        replies = await self._ask([(commit.partition, _commit_command(commit)) for commit in commits])
-        return [
-            None if reply == 1 else Conflict({put.key: _record(data) for put, data in zip(commit.puts, reply, strict=True)})
-            for commit, reply in zip(commits, replies, strict=True)
-        ]
+        batches = _batches(commits, are_slots_apart=self._topology.are_slots_apart)
+        replies = await self._ask([(commits[batch[0]].partition, _batch_command(commits, batch)) for batch in batches])
+        conflicts: list[Conflict | None] = [None] * len(commits)
+        for batch, reply in zip(batches, replies, strict=True):
+            for index, current in _conflicts(commits, batch, reply):
+                conflicts[index] = current
+        return conflicts
 
     async def due(self, partition: int, before_ms: int, limit: int, *, after: Due | None = None) -> list[Due]:
         """Return entries of the partition's due index."""
@@ -194,6 +197,61 @@ class RedisStore:
             await link.ask([("SCRIPT", "LOAD", script) for script in SCRIPTS])
 
 
+def _batches(commits: Sequence[Commit], *, are_slots_apart: bool) -> list[list[int]]:
+    """Return which commits go together, in order: many that only renew a record, or one of any other kind.
+
+    A commit never overtakes another one of its partition.
+    """
+    batches: list[list[int]] = []
+    open_at: dict[int, list[int]] = {}
+    for index, commit in enumerate(commits):
+        slot = commit.partition if are_slots_apart else 0
+        if not _only_renews(commit):
+            open_at.pop(slot, None)
+            batches.append([index])
+            continue
+        batch = open_at.get(slot)
+        if batch is None or len(batch) == RENEWED_MAX:
+            batch = open_at[slot] = []
+            batches.append(batch)
+        batch.append(index)
+    return batches
+
+
+def _only_renews(commit: Commit) -> bool:
+    if len(commit.puts) != 1 or commit.events:
+        return False
+    (put,) = commit.puts
+    return put.due_ms is UNMOVED and put.retain_until_ms is None and put.expect > 0
+
+
+def _batch_command(commits: Sequence[Commit], batch: Sequence[int]) -> Command:
+    first = commits[batch[0]]
+    if not _only_renews(first):
+        return _commit_command(first)
+    keys: list[str] = []
+    arguments: list[bytes] = []
+    for index in batch:
+        (put,) = commits[index].puts
+        keys.append(f"{_TAGS[commits[index].partition]}r{put.key[2:]}")
+        expect = put.expect
+        arguments += (expect.to_bytes(8, "big"), (expect + 1).to_bytes(8, "big"), put.data)
+    return ("EVALSHA", _RENEW, len(keys), *keys, *arguments)
+
+
+def _conflicts(commits: Sequence[Commit], batch: Sequence[int], reply: Reply) -> Iterable[tuple[int, Conflict]]:
+    """Yield the commits of a batch that took no effect, and what is there instead."""
+    if reply in (1, []):
+        return
+    if _only_renews(commits[batch[0]]):
+        for place, data in _pairs(reply):
+            (put,) = commits[batch[place - 1]].puts
+            yield batch[place - 1], Conflict({put.key: _record(data)})
+    else:
+        puts = commits[batch[0]].puts
+        yield batch[0], Conflict({put.key: _record(data) for put, data in zip(puts, reply, strict=True)})
+
+
 def _commit_command(commit: Commit) -> Command:
     place = commit.partition
     command: list[str | bytes | int] = ["EVALSHA", _COMMIT, 4 + len(commit.puts), *_INDEXES[place]]
@@ -224,5 +282,5 @@ def _record(data: bytes | None) -> Record | None:
     return None if data is None else Record(int.from_bytes(data[:8], "big"), data[9:])
 
 
-def _pairs(flat: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
+def _pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
     return zip(flat[::2], flat[1::2], strict=True)

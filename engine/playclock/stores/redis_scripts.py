@@ -49,6 +49,29 @@ return 1
 new version, data, member, due (empty: as it is filed; -: out of the index) and keep (empty: for ever); then for each event its
 data and until when it is kept. Returns 1, or what lies under every key."""
 
+RENEW: Final = """
+local found = {}
+for i = 1, #KEYS do
+  local key, at = KEYS[i], i * 3 - 2
+  local header = redis.call('GETRANGE', key, 0, 8)
+  if string.sub(header, 1, 8) == ARGV[at] then
+    local flags = string.byte(header, 9) or 0
+    if flags >= 2 then
+      redis.call('ZREM', string.sub(key, 1, 6) .. 'keep', string.sub(key, 8))
+      flags = flags - 2
+    end
+    redis.call('SET', key, ARGV[at + 1] .. string.char(flags) .. ARGV[at + 2])
+  else
+    found[#found + 1] = i
+    found[#found + 1] = redis.call('GET', key)
+  end
+end
+return found
+"""
+"""Many commits in one, each of a record that stays filed as it is and is kept: heartbeats. KEYS: a record for each. ARGV: for
+each the version expected, the new version and the data. Returns, for each that met another version, its place and what lies
+there by turns. Which index a record lies in follows from how keys are made."""
+
 DUE_AFTER: Final = """
 local start = redis.call('ZRANK', KEYS[1], ARGV[4])
 if start and redis.call('ZSCORE', KEYS[1], ARGV[4]) + 0 == ARGV[3] + 0 then
@@ -89,7 +112,7 @@ return #gone + dropped
 """KEYS: due, keep, events. ARGV: what record keys begin with, until when what may go was kept, how much may go at most, and the
 last event that may. Returns how much went. The keys that are dropped lie in the slot of those that are named."""
 
-SCRIPTS: Final = (COMMIT, DUE_AFTER, COLLECT)
+SCRIPTS: Final = (COMMIT, RENEW, DUE_AFTER, COLLECT)
 
 
 def digest_of(script: str) -> str:

@@ -27,6 +27,9 @@ _log = logging.getLogger(__name__)
 class Topology(Protocol):
     """Knows which server holds a partition, and how to reach it."""
 
+    are_slots_apart: bool
+    """Whether a command may be about keys of one partition only."""
+
     def ready(self, partition: int) -> Link | None:
         """Return the connection to the server that holds the partition; None where there is none right now."""
 
@@ -87,6 +90,8 @@ class Server:
 class Single:
     """One server holds everything."""
 
+    are_slots_apart = False
+
     def __init__(self, address: Address, login: Login) -> None:
         self._server = Server(address, login)
 
@@ -108,6 +113,8 @@ class Single:
 
 class Sentinels:
     """The master that a majority of Sentinels agrees on holds everything."""
+
+    are_slots_apart = False
 
     def __init__(self, addresses: Sequence[Address], service: str, login: Login) -> None:
         self._sentinel = Sentinel(  # type: ignore[no-untyped-call]
@@ -154,6 +161,8 @@ class Sentinels:
 
 class Cluster:
     """Each partition lies with the master of its slot."""
+
+    are_slots_apart = True
 
     def __init__(self, addresses: Sequence[Address], login: Login) -> None:
         self._seeds = list(addresses)
