@@ -168,7 +168,7 @@ def sentinels(
     options = durable("--repl-diskless-sync-delay", "0")
     master = RedisServer(folder / "master", *options, port=ports[0])
     slaves = [
-        RedisServer(folder / f"replica-{port}", *options, "--replicaof", f"127.0.0.1 {master.port}", port=port)
+        RedisServer(folder / f"replica-{port}", *options, "--replicaof", "127.0.0.1", str(master.port), port=port)
         for port in ports[1 : 1 + replicas]
     ]
     watchers = []

@@ -70,6 +70,8 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
         self.is_lost = False
+        self.name = ""
+        """Where it leads, for people."""
 
     @classmethod
     async def connect(cls, host: str, port: int, login: Login) -> Self:
@@ -80,15 +82,21 @@ class Link(asyncio.Protocol):
                 _, link = await loop.create_connection(
                     cls, host, port, ssl=login.tls, server_hostname=host if login.tls is not None else None
                 )
+        except ssl.SSLCertVerificationError as error:
+            raise StoreUnavailable(
+                f"the certificate of Redis at {host}:{port} is not valid here: {error.verify_message}"
+            ) from error
         except (OSError, TimeoutError) as error:
             raise StoreUnavailable(f"Redis at {host}:{port} cannot be reached") from error
+        link.name = f"{host}:{port}"
         try:
             replies = await link.ask(login.commands())
         except BaseException:
             link.close()
             raise
         for reply in replies:
-            if isinstance(reply, hiredis.ReplyError):
+            # A user who may not name a connection may do all else.
+            if isinstance(reply, hiredis.ReplyError) and not (reply is replies[-1] and str(reply).startswith("NOPERM ")):
                 link.close()
                 raise StoreUnavailable(f"Redis at {host}:{port} refuses us: {reply}")
         return link

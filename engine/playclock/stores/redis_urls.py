@@ -1,28 +1,39 @@
 """Which Redis an address names.
 
 redis://[user:password@]host[:port][/database], rediss:// with TLS, redis+sentinel://host[:port],…/service[/database],
-redis+cluster://host[:port],…; with `?tls=true` the last two speak TLS too. Valkey answers to the same.
+redis+cluster://host[:port],…. Valkey answers to the same. Options follow after `?`, with `&` between them:
+
+- tls=true: speak TLS to the last two as well; ca=PATH: believe the certificate authorities in this PEM file, and no others.
+- durability=local, which is the default: what is answered is as durable as the servers' own settings make it;
+  durability=replicas:N: N replicas have it, too; durability=none: a server may be used that keeps nothing over a restart.
 """
 
 import ssl
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from playclock.stores.base import StoreError
 from playclock.stores.redis import RedisStore
+from playclock.stores.redis_checks import Durability, check_servers
 from playclock.stores.redis_link import Login
 from playclock.stores.redis_topology import Address, Cluster, Sentinels, Single, Topology
 
 PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
-OPTIONS: Final = frozenset({"tls"})
+OPTIONS: Final = ("ca", "durability", "tls")
+REPLICAS_MAX: Final = 16
+
+Options = Mapping[str, str]
 
 
 async def open_redis(url: str) -> RedisStore:
-    """Open the store at the address. Raises StoreError, StoreUnavailable."""
-    store = RedisStore(topology_of(url))
+    """Open the store at the address, if its servers may be trusted. Raises StoreError, StoreUnavailable."""
+    topology, durability = topology_of(url), durability_of(url)
+    store = RedisStore(topology)
     try:
         await store.ping()
+        await check_servers(topology, durability)
     except BaseException:
         await store.close()
         raise
@@ -34,10 +45,7 @@ def topology_of(url: str) -> Topology:
     parts = urlsplit(url)
     credentials, _, hosts = parts.netloc.rpartition("@")
     user, _, password = credentials.partition(":")
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    unknown = sorted(options.keys() - OPTIONS)
-    if unknown:
-        raise StoreError(f"the Redis address has an option that this version does not know: {unknown[0]}")
+    options = _options(parts.query)
     is_sentinel = parts.scheme == "redis+sentinel"
     addresses = [_address(host, SENTINEL_PORT if is_sentinel else PORT) for host in hosts.split(",")]
     service, _, database = parts.path[1:].partition("/") if is_sentinel else ("", "", parts.path[1:])
@@ -45,7 +53,7 @@ def topology_of(url: str) -> Topology:
         username=unquote(user) or None,
         password=unquote(password) or None,
         database=_database(database),
-        tls=ssl.create_default_context() if parts.scheme == "rediss" or options.get("tls") == "true" else None,
+        tls=_tls(parts.scheme, options),
     )
     if is_sentinel:
         if not service:
@@ -58,6 +66,46 @@ def topology_of(url: str) -> Topology:
     if len(addresses) > 1:
         raise StoreError("redis:// names one server; several are redis+sentinel:// or redis+cluster://")
     return Single(addresses[0], login)
+
+
+def durability_of(url: str) -> Durability:
+    """Return what the address asks for beyond the servers' own settings. Raises StoreError."""
+    asked = _options(urlsplit(url).query).get("durability", "local")
+    kind, separator, count = asked.partition(":")
+    if kind == "replicas" and count.isascii() and count.isdigit() and len(count) < 4 and 0 < int(count) <= REPLICAS_MAX:
+        return Durability(replicas=int(count))
+    if separator or kind not in {"local", "none"}:
+        raise StoreError(
+            "the Redis address asks for a durability that there is not; possible are durability=local,"
+            f" durability=replicas:N with N from 1 to {REPLICAS_MAX}, and durability=none, which accepts loss"
+        )
+    return Durability(is_loss_accepted=kind == "none")
+
+
+def _options(query: str) -> Options:
+    pairs = parse_qsl(query, keep_blank_values=True)
+    options = dict(pairs)
+    for name, _ in pairs:
+        if name not in OPTIONS:
+            known = ", ".join(OPTIONS)
+            raise StoreError(f"the Redis address has an option that this version does not know: {name}; possible are {known}")
+    if len(options) < len(pairs):
+        raise StoreError("the Redis address names an option twice")
+    return options
+
+
+def _tls(scheme: str, options: Options) -> ssl.SSLContext | None:
+    asked, ca = options.get("tls", "true" if scheme == "rediss" else "false"), options.get("ca")
+    if asked not in {"true", "false"} or (asked == "false" and scheme == "rediss"):
+        raise StoreError("tls in the Redis address is true or false, and rediss:// is always TLS")
+    if asked == "false":
+        if ca is not None:
+            raise StoreError("the Redis address names a ca without TLS: use rediss://, or add tls=true")
+        return None
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:  # ssl.SSLError is one
+        raise StoreError(f"the certificate authorities in {ca} cannot be read: {error.strerror or error}") from error
 
 
 def _address(text: str, port: int) -> Address:
