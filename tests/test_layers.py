@@ -18,7 +18,7 @@ FILES: Final = ("playclock.tomlfile", "playclock.tomllines", "playclock.tomltabl
 MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     # The rules and what they say.
     "playclock.errors": (),
-    "playclock.clock": (),
+    "playclock.clock": ("playclock.core.steering",),
     "playclock.core": ("playclock.core", "playclock.errors"),
     # Where records lie: no word of the domain.
     "playclock.stores.base": (),

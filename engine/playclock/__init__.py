@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from playclock.clock import Clock, ManualClock, SystemClock
     from playclock.core.timers import Timers
     from playclock.engine import Engine
+    from playclock.engine.timekeeper import keep_time
     from playclock.errors import EngineError
     from playclock.rpc.inprocess import InProcessChannel
     from playclock.rpc.server import Server
@@ -31,6 +32,7 @@ __all__ = [
     "Server",
     "SystemClock",
     "Timers",
+    "keep_time",
     "open_archive",
     "open_store",
 ]
@@ -45,6 +47,7 @@ _HOMES = {
     "Server": "playclock.rpc.server",
     "SystemClock": "playclock.clock",
     "Timers": "playclock.core.timers",
+    "keep_time": "playclock.engine.timekeeper",
     "open_archive": "playclock.archive.urls",
     "open_store": "playclock.stores.urls",
 }

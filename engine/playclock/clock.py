@@ -3,6 +3,8 @@
 import time
 from typing import Protocol
 
+from playclock.core.steering import slewed_ns
+
 
 class Clock(Protocol):
     """Tells the time in milliseconds since the Unix epoch. Never steps back."""
@@ -23,6 +25,51 @@ class SystemClock:
     def now_ms(self) -> int:
         """Return the time."""
         return (self._offset_ns + time.monotonic_ns()) // 1_000_000
+
+
+class HostClock:
+    """What a host knows of time: how much has passed, and what its wall clock shows."""
+
+    def elapsed_ns(self) -> int:
+        """Return a time that counts evenly from some moment on, also while the host sleeps, where it can tell."""
+        if hasattr(time, "CLOCK_BOOTTIME"):
+            return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        return time.monotonic_ns()
+
+    def wall_ms(self) -> int:
+        """Return what the wall clock shows, in milliseconds since the Unix epoch."""
+        return time.time_ns() // 1_000_000
+
+
+class SteeredClock:
+    """Runs by the host's even time, and is steered by somebody who knows better. `playclock.engine.timekeeper` does."""
+
+    def __init__(self, now_ms: int, *, host: HostClock | None = None, since_ns: int | None = None) -> None:
+        """Start at a time; at the one that it was when the host's elapsed time was `since_ns`, where that is given."""
+        self.host = host or HostClock()
+        self._since_ns = self.host.elapsed_ns() if since_ns is None else since_ns
+        self._base_ns = now_ms * 1_000_000
+        self._error_ns = 0
+
+    def now_ms(self) -> int:
+        """Return the time."""
+        return self.at_ns(self.host.elapsed_ns()) // 1_000_000
+
+    def at_ns(self, elapsed_ns: int) -> int:
+        """Return the time at a moment of the host's elapsed time, in nanoseconds since the Unix epoch."""
+        return self._base_ns + slewed_ns(elapsed_ns - self._since_ns, self._error_ns)
+
+    def slew(self, error_ms: int) -> None:
+        """Make an error good from now on, little by little: above 0 the clock runs faster, below 0 slower, never back."""
+        elapsed_ns = self.host.elapsed_ns()
+        self._base_ns, self._since_ns, self._error_ns = self.at_ns(elapsed_ns), elapsed_ns, error_ms * 1_000_000
+
+    def jump(self, ahead_ms: int) -> None:
+        """Move ahead at once. Raises ValueError for a step back."""
+        if ahead_ms < 0:
+            raise ValueError("a clock never steps back")
+        self.slew(0)
+        self._base_ns += ahead_ms * 1_000_000
 
 
 class ManualClock:

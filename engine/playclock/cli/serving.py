@@ -21,8 +21,8 @@ from playclock.cli.http_server import HttpServer
 from playclock.cli.options import without_password
 from playclock.cli.stopping import Stopping, stoppable
 from playclock.cli.tuning import settle
-from playclock.clock import SystemClock
 from playclock.engine import Engine
+from playclock.engine.timekeeper import keep_time
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.rpc.partner import connect
 from playclock.rpc.server import AddressInUse, Server, start
@@ -63,13 +63,14 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
     listener = parts.enter_context(bind(plan.http))
     store = await open_store(plan.store)
     parts.push_async_callback(store.close)
+    clock = await parts.enter_async_context(keep_time(store))
     archive = await _open_archive(plan, store)
     if archive is not None:
         parts.push_async_callback(archive.close)
     engine = await parts.enter_async_context(
         Engine(
             store,
-            clock=SystemClock(),
+            clock=clock,
             timers=plan.settings.timers,
             operator_tokens=plan.settings.security.operator_tokens,
             archive=archive,

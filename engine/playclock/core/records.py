@@ -37,6 +37,8 @@ class Pulse(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     beat_ms: int
     outages: tuple[Outage, ...] = ()
+    offset_ms: int = 0
+    """What our time is ahead of the store server's clock: not 0 after that clock was set while we ran."""
 
 
 class Happening(IntEnum):

@@ -6,6 +6,8 @@ then on every lease that ran in it is made good (see `playclock.core.outage`).
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from playclock.core.codec import encode
 from playclock.core.outage import Outage
 from playclock.core.records import Pulse
@@ -43,7 +45,8 @@ class PulseKeeper:
             outages = (*outages, Outage(pulse.beat_ms, now_ms))[-OUTAGES_MAX:]
         oldest_ms = now_ms - context.timers.tombstone_retention_ms
         outages = tuple(outage for outage in outages if outage.end_ms > oldest_ms)
-        put = Put(key=PULSE_KEY, expect=version, data=encode(Pulse(max(now_ms, pulse.beat_ms), outages)), due_ms=UNMOVED)
+        beaten = replace(pulse, beat_ms=max(now_ms, pulse.beat_ms), outages=outages)
+        put = Put(key=PULSE_KEY, expect=version, data=encode(beaten), due_ms=UNMOVED)
         (conflict,) = await context.records.commit([Commit(partition=0, puts=(put,))])
         if conflict is not None:
             # Another process beat in the same moment, and noted whatever there was to note.

@@ -7,7 +7,7 @@ commit is atomic on every store, Redis Cluster included.
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -138,3 +138,11 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish what is under way and let go of files and connections."""
+
+
+@runtime_checkable
+class TellsTime(Protocol):
+    """What a store can do besides if it lies on a server that many hosts share: tell what that server's clock shows."""
+
+    async def server_time_ms(self) -> int:
+        """Return the server's time in milliseconds since the Unix epoch. Raises StoreUnavailable."""

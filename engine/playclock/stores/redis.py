@@ -141,6 +141,11 @@ class RedisStore:
         """Return if the servers answer."""
         await self._ask([(0, ("PING",))])
 
+    async def server_time_ms(self) -> int:
+        """Return what the clock of one and the same server shows: in a Cluster, the one that holds the first partition."""
+        [(seconds, micros)] = await self._ask([(0, ("TIME",))])
+        return int(seconds) * 1000 + int(micros) // 1000
+
     async def close(self) -> None:
         """Let go of all connections."""
         self._closed = True
