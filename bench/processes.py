@@ -5,11 +5,12 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from bench.estate import OPERATOR_TOKEN
+from tests.redis_servers import RedisServer, durable, running
 
 _FIRST, *_OTHERS = sorted(os.sched_getaffinity(0))
 SERVER_CORES: Final = {_FIRST}
@@ -51,6 +52,15 @@ async def playclock_server(folder: Path, store: str) -> AsyncIterator[Process]:
     command = ("-m", "playclock", "serve", "--config", str(settings), "--store", store, *anywhere, "--log-level", "warning")
     async with _process(command) as process:
         yield process
+
+
+@contextlib.contextmanager
+def redis_server(folder: Path) -> Iterator[RedisServer]:
+    """Run a redis-server on the load generator's core: it takes no time from the server that is measured."""
+    with running([RedisServer(folder, *durable())]) as (server,):
+        assert server.process is not None
+        os.sched_setaffinity(server.process.pid, LOAD_CORES)
+        yield server
 
 
 @contextlib.asynccontextmanager

@@ -20,8 +20,9 @@ from playclock.core.transfers import TwoPhase
 from playclock.errors import StoreAway
 from playclock.stores.base import ABSENT, Commit, Conflict, Record, Store, StoreUnavailable
 
-CACHE_MAX: Final = 65_536
-"""How many records are remembered with their version."""
+CACHE_MAX: Final = 1_000_000
+"""How many records are remembered with their version. What is over is not remembered, so that it takes
+players to fill it: each has a session, a launch and a seat."""
 
 SESSIONS: Final = Codec(Session)
 LAUNCHES: Final = Codec(Launch)

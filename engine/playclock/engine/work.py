@@ -56,9 +56,12 @@ class Draft:
         return Commit(partition=self.partition, puts=tuple(self._puts.values()), events=tuple(self._events))
 
     def remember(self) -> None:
-        """Remember what was written, at the versions that the commit gave it."""
+        """Remember what was written, at the versions that the commit gave it; what is over and only kept is forgotten."""
         for key, put in self._puts.items():
-            self._records.remember(key, put.expect + 1, self.written[key])
+            if put.retain_until_ms is None:
+                self._records.remember(key, put.expect + 1, self.written[key])
+            else:
+                self._records.forget(key)
 
 
 class Work:
