@@ -48,8 +48,10 @@ Ask = tuple[int, Command]
 class RedisStore:
     """Keeps everything in Redis."""
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, topology: Topology, *, replicas: int = 0) -> None:
+        """Keep everything where the topology leads; so many replicas must have a commit before it is answered."""
         self._topology = topology
+        self._replicas = replicas
         self._closed = False
 
     async def get(self, keys: Sequence[str]) -> list[Record | None]:
@@ -65,7 +67,8 @@ class RedisStore:
         """Carry out each commit wholly or not at all."""
         check_keys(commits)
         batches = _batches(commits, are_slots_apart=self._topology.are_slots_apart)
-        replies = await self._ask([(commits[batch[0]].partition, _batch_command(commits, batch)) for batch in batches])
+        asks = [(commits[batch[0]].partition, _batch_command(commits, batch)) for batch in batches]
+        replies = await self._ask(asks, replicas=self._replicas)
         conflicts: list[Conflict | None] = [None] * len(commits)
         for batch, reply in zip(batches, replies, strict=True):
             for index, current in _conflicts(commits, batch, reply):
@@ -156,17 +159,18 @@ class RedisStore:
         replies = await self._ask([(partition, ("GET", _INDEXES[partition][3])) for partition in named])
         return {partition: int(reply or 0) for partition, reply in zip(named, replies, strict=True)}
 
-    async def _ask(self, asks: Sequence[Ask]) -> list[Reply]:
+    async def _ask(self, asks: Sequence[Ask], *, replicas: int = 0) -> list[Reply]:
         """Send each command to the server that holds its partition, and return the replies in order. Raises StoreUnavailable.
 
-        A command is sent again only where the server says that it has done nothing.
+        A command is sent again only where the server says that it has done nothing. With `replicas`, so many have what was
+        written.
         """
         if self._closed:
             raise StoreUnavailable("the store has been closed")
         replies: list[Reply] = [None] * len(asks)
         waiting = list(range(len(asks)))
         for attempt in range(ATTEMPTS_MAX):
-            await self._send(asks, waiting, replies)
+            await self._send(asks, waiting, replies, replicas)
             waiting = [index for index in waiting if isinstance(replies[index], hiredis.ReplyError)]
             if not waiting:
                 return replies
@@ -180,20 +184,30 @@ class RedisStore:
                 await self._teach(asks[index] for index in waiting)
         raise StoreUnavailable(f"Redis refuses: {str(replies[waiting[0]]).split(' ', 1)[0]}")
 
-    async def _send(self, asks: Sequence[Ask], waiting: Sequence[int], replies: list[Reply]) -> None:
+    async def _send(self, asks: Sequence[Ask], waiting: Sequence[int], replies: list[Reply], replicas: int) -> None:
         groups: dict[Link, list[int]] = {}
         for index in waiting:
             partition = asks[index][0]
             link = self._topology.ready(partition) or await self._topology.link(partition)
             groups.setdefault(link, []).append(index)
         # Sent before the first answer is waited for.
-        answers = [(those, link.ask([asks[index][1] for index in those])) for link, those in groups.items()]
-        outcomes = await asyncio.gather(*(answer for _, answer in answers), return_exceptions=True)
-        for (those, _), outcome in zip(answers, outcomes, strict=True):
+        answers = [link.ask([asks[index][1] for index in those]) for link, those in groups.items()]
+        # Where replicas lacked something, a repeat may find it by reading alone, and be told that it is done.
+        slow = [link for link in groups if replicas or link.is_owed]
+        answers += [asyncio.shield(link.acknowledged(self._replicas)) for link in slow]
+        outcomes: list[list[Reply]] = []
+        for outcome in await asyncio.gather(*answers, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
+            outcomes.append(outcome)
+        for those, outcome in zip(groups.values(), outcomes, strict=False):
             for index, reply in zip(those, outcome, strict=True):
                 replies[index] = reply
+        for link, (count,) in zip(slow, outcomes[len(groups) :], strict=True):
+            is_done = any(not isinstance(replies[index], hiredis.ReplyError) for index in groups[link])
+            link.is_owed = not (isinstance(count, int) and count >= self._replicas)
+            if is_done and link.is_owed:
+                raise StoreUnavailable("too few replicas have it in time: whether it lasts is not known")
 
     async def _teach(self, asks: Iterable[Ask]) -> None:
         """Load scripts where a server does not know them: it is new, or has forgotten."""

@@ -19,6 +19,8 @@ CONNECT_SEC: Final = 1.0
 ANSWER_SEC: Final = 1.0
 """How long an answer may take. A server that is slower than that is away, for those who wait could do nothing with it."""
 CHECK_SEC: Final = 0.1
+ACKNOWLEDGE_MS: Final = 400
+"""How long replicas may take to have what was written. Others wait behind it, so two of these fit into ANSWER_SEC."""
 
 Command = tuple[str | bytes | int | float, ...]
 Reply = Any
@@ -69,7 +71,10 @@ class Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
+        self._acknowledged: tuple[int, asyncio.Future[list[Reply]]] | None = None
         self.is_lost = False
+        self.is_owed = False
+        """Whether replicas may lack something that was written here, and whoever wrote it was told so."""
         self.name = ""
         """Where it leads, for people."""
 
@@ -118,6 +123,18 @@ class Link(asyncio.Protocol):
             self._watch = self._loop.call_later(CHECK_SEC, self._check)
         return answer
 
+    def acknowledged(self, replicas: int) -> "asyncio.Future[list[Reply]]":
+        """Return what will hold how many replicas have all that was written here up to the end of this turn of the loop.
+
+        To be called in the turn of `ask`. All who ask in one turn share the answer, and one WAIT, for it holds up what comes
+        after it; so shield it. Raises StoreUnavailable.
+        """
+        if self._acknowledged is None:
+            if self.is_lost:
+                return self.ask([])
+            self._acknowledged = (replicas, self._loop.create_future())
+        return self._acknowledged[1]
+
     def close(self) -> None:
         """Let go of the connection; whoever waits is told."""
         self._lose("the connection to Redis has been closed")
@@ -147,6 +164,10 @@ class Link(asyncio.Protocol):
             self._lose("what answers there does not speak as Redis does")
 
     def _flush(self) -> None:
+        if self._acknowledged is not None:
+            (replicas, answer), self._acknowledged = self._acknowledged, None
+            self._unsent.append(_pack(("WAIT", replicas, ACKNOWLEDGE_MS)))
+            self._waiting.append(_Group(answer, 1, self._loop.time(), []))
         unsent, self._unsent = self._unsent, []
         if unsent and self._transport is not None and not self.is_lost:
             self._transport.write(b"".join(unsent))
@@ -169,7 +190,11 @@ class Link(asyncio.Protocol):
             self._watch.cancel()
         if self._transport is not None:
             self._transport.abort()
-        while self._waiting:
-            group = self._waiting.popleft()
-            if not group.answer.done():
-                group.answer.set_exception(StoreUnavailable(why))
+        answers = [group.answer for group in self._waiting]
+        if self._acknowledged is not None:
+            answers.append(self._acknowledged[1])
+        self._waiting.clear()
+        self._acknowledged = None
+        for answer in answers:
+            if not answer.done():
+                answer.set_exception(StoreUnavailable(why))

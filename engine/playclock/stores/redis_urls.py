@@ -30,7 +30,7 @@ Options = Mapping[str, str]
 async def open_redis(url: str) -> RedisStore:
     """Open the store at the address, if its servers may be trusted. Raises StoreError, StoreUnavailable."""
     topology, durability = topology_of(url), durability_of(url)
-    store = RedisStore(topology)
+    store = RedisStore(topology, replicas=durability.replicas)
     try:
         await store.ping()
         await check_servers(topology, durability)
