@@ -11,6 +11,7 @@ from playclock.core import grants
 from playclock.core.charge import Charge
 from playclock.core.grants import Word
 from playclock.core.session import Session
+from playclock.core.tariff import BillOnSilence
 from playclock.core.timers import Timers
 
 
@@ -84,3 +85,19 @@ def can_resume(session: Session, timers: Timers) -> bool:
     """Whether an exhausted session is paid for an interval once more: by credit, or by a partner's own word."""
     paid = paid_ms(session) if session.grant is None else session.grant.granted_ms
     return paid is not None and paid >= session.billed_ms + timers.heartbeat_interval_ms
+
+
+def silence_until_ms(session: Session, charge: Charge, at_ms: int, timers: Timers) -> int:
+    """Return until when a session is billed that ends at `at_ms` because its game server fell silent.
+
+    The session's own clock counts: it stood still while we were away. What is billed already lies before.
+    """
+    match charge.tariff.bill_on_silence:
+        case BillOnSilence.LEASE_END:
+            more_ms = timers.session_ttl_ms
+        case BillOnSilence.ONE_INTERVAL:
+            # Where the credit was used up since the last heartbeat, all until then is billed, and the pause was no play.
+            more_ms = timers.heartbeat_interval_ms - max(0, session.resumed_ms - session.last_heartbeat_ms)
+        case BillOnSilence.LAST_HEARTBEAT:
+            more_ms = 0
+    return min(at_ms, session.started_ms + session.unbilled_ms + session.billed_ms + max(0, more_ms))

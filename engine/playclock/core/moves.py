@@ -9,9 +9,11 @@ from msgspec.structs import replace
 
 from playclock.core import charge as charges
 from playclock.core import meter
+from playclock.core.amends import make_good
 from playclock.core.charge import Charge, moves_money
+from playclock.core.deadline import next_step, not_before, with_deadline
 from playclock.core.grants import Grant, Word, covered_ms
-from playclock.core.outage import Outage, falls_into, spread_ms
+from playclock.core.outage import Outage, falls_into
 from playclock.core.session import (
     END_REASONS,
     NEVER_MS,
@@ -20,11 +22,9 @@ from playclock.core.session import (
     Event,
     Session,
     State,
-    grace_until_ms,
     is_live,
     next_state,
 )
-from playclock.core.tariff import BillOnSilence
 from playclock.core.timers import Timers
 
 
@@ -80,7 +80,7 @@ def open_session(
         outage_seen_ms=now_ms,
         grant=grant,
     )
-    return _with_deadline(replace(session, paid_until_ms=meter.paid_until_ms(session)), timers)
+    return with_deadline(replace(session, paid_until_ms=meter.paid_until_ms(session)), timers)
 
 
 def advance(session: Session, *, now_ms: int, timers: Timers, outages: Sequence[Outage] = ()) -> list[Session]:
@@ -90,7 +90,7 @@ def advance(session: Session, *, now_ms: int, timers: Timers, outages: Sequence[
         if outage.end_ms > session.outage_seen_ms:
             session = _run(session, outage.start_ms, timers, steps)
             if is_live(session) and falls_into(outage, lease_until_ms=session.lease_until_ms, seen_ms=session.outage_seen_ms):
-                session = _make_good(session, outage, timers)
+                session = make_good(session, outage, timers)
                 steps.append(session)
     _run(session, now_ms, timers, steps)
     return steps
@@ -104,7 +104,7 @@ def apply(session: Session, event: Event, *, at_ms: int, timers: Timers) -> Sess
     target = next_state(session, event)
     if target is None:
         raise ImpossibleTransition(f"{event.name} in {session.state.name}")
-    at_ms = _not_before(session, at_ms)
+    at_ms = not_before(session, at_ms)
     if event is Event.CREDIT_OUT:
         return _numbered(session, _exhaust(session, at_ms, timers))
     if event is Event.TOP_UP:
@@ -122,15 +122,15 @@ def heartbeat(session: Session, *, free_micros: int, now_ms: int, timers: Timers
     The session is alive and advanced to now. `free_micros` is what its account can set aside beyond what it holds for it;
     `word` is what the partner said that pays for it, None where it was not asked or did not answer.
     """
-    now_ms = _not_before(session, now_ms)
+    now_ms = not_before(session, now_ms)
     heard = replace(session, last_heartbeat_ms=now_ms, lease_until_ms=now_ms + timers.session_ttl_ms)
     if heard.charge is None and heard.grant is None:
-        return _with_deadline(heard, timers)
+        return with_deadline(heard, timers)
     if heard.state is State.EXHAUSTED:
         return _numbered(session, _renew_in_grace(heard, free_micros, word, now_ms, timers))
     billed = meter.bill(heard, now_ms, timers)
     renewed = meter.renew(billed, free_micros=free_micros, word=word, timers=timers)
-    return _numbered(session, _with_deadline(renewed, timers))
+    return _numbered(session, with_deadline(renewed, timers))
 
 
 def resume(session: Session, *, free_micros: int, now_ms: int, timers: Timers) -> Session:
@@ -138,7 +138,7 @@ def resume(session: Session, *, free_micros: int, now_ms: int, timers: Timers) -
 
     The session is exhausted and advanced to now. Its lease stays: that somebody paid does not prove that somebody plays.
     """
-    return _numbered(session, _renew_in_grace(session, free_micros, None, _not_before(session, now_ms), timers))
+    return _numbered(session, _renew_in_grace(session, free_micros, None, not_before(session, now_ms), timers))
 
 
 def wanted(session: Session, *, now_ms: int, timers: Timers, reserve_ms: int) -> tuple[int, int] | None:
@@ -149,7 +149,7 @@ def wanted(session: Session, *, now_ms: int, timers: Timers, reserve_ms: int) ->
     if session.grant is None:
         return None
     if session.state is State.ACTIVE:
-        session = meter.bill(session, _not_before(session, now_ms), timers)
+        session = meter.bill(session, not_before(session, now_ms), timers)
         if session.grant is not None and session.grant.granted_ms >= session.billed_ms + timers.session_ttl_ms:
             return None
     return session.billed_ms, session.billed_ms + max(timers.session_ttl_ms, reserve_ms)
@@ -171,7 +171,7 @@ def ask_again(session: Session, *, at_ms: int) -> Session:
 
 def hear_launcher(session: Session, *, launch_id: str, launcher_until_ms: int, timers: Timers) -> Session:
     """Note that the launcher on the session's PC is alive."""
-    return _with_deadline(replace(session, launch_id=launch_id, launcher_until_ms=launcher_until_ms), timers)
+    return with_deadline(replace(session, launch_id=launch_id, launcher_until_ms=launcher_until_ms), timers)
 
 
 def filed(session: Session) -> Session:
@@ -182,42 +182,12 @@ def filed(session: Session) -> Session:
 def _run(session: Session, until_ms: int, timers: Timers, steps: list[Session]) -> Session:
     """Let time move the session until `until_ms`, and note each step."""
     while until_ms >= session.deadline_ms:
-        at_ms, event = _next(session, timers)
+        at_ms, event = next_step(session, timers)
         # What lies ahead of us after all was noted under other timers: a setting has changed since.
         is_due = at_ms <= until_ms
-        session = apply(session, event, at_ms=at_ms, timers=timers) if is_due else _with_deadline(session, timers)
+        session = apply(session, event, at_ms=at_ms, timers=timers) if is_due else with_deadline(session, timers)
         steps.append(session)
     return session
-
-
-def _next(session: Session, timers: Timers) -> tuple[int, Event]:
-    """Return when time moves the session next, and how. Of what falls on one moment, the lower event happens."""
-    if not is_live(session):
-        return NEVER_MS, Event.CONFIRM
-    at_ms, event = session.lease_until_ms, Event.LEASE_OUT
-    if session.state is State.EXHAUSTED and (grace_until := grace_until_ms(session, timers)) < at_ms:
-        at_ms, event = grace_until, Event.GRACE_OUT
-    if session.launcher_until_ms is not None and session.launcher_until_ms < at_ms:
-        at_ms, event = session.launcher_until_ms, Event.LAUNCHER_OUT
-    if timers.session_max_ms is not None and session.started_ms + timers.session_max_ms < at_ms:
-        at_ms, event = session.started_ms + timers.session_max_ms, Event.DURATION_OUT
-    if session.state is State.ACTIVE and session.paid_until_ms is not None and session.paid_until_ms < at_ms:
-        at_ms, event = session.paid_until_ms, Event.CREDIT_OUT
-    return at_ms, event
-
-
-def _with_deadline(session: Session, timers: Timers) -> Session:
-    deadline_ms, _ = _next(session, timers)
-    return replace(session, deadline_ms=deadline_ms, due_ms=min(session.due_ms, deadline_ms))
-
-
-def _not_before(session: Session, at_ms: int) -> int:
-    """Return the moment, or the last one that the record knows of where that is later.
-
-    Clocks differ between processes, and nothing happens to a session while we are away: what falls into an outage, such as
-    the end of the longest duration, happens when it is over.
-    """
-    return max(at_ms, session.last_heartbeat_ms, session.outage_seen_ms, session.exhausted_ms or 0, session.resumed_ms)
 
 
 def _numbered(before: Session, after: Session) -> Session:
@@ -230,7 +200,7 @@ def _numbered(before: Session, after: Session) -> Session:
 def _exhaust(session: Session, at_ms: int, timers: Timers) -> Session:
     """Bill all that was paid for: that the credit is used up is what exhausted means."""
     billed = meter.release(meter.bill(session, at_ms, timers))
-    return _with_deadline(replace(billed, state=State.EXHAUSTED, exhausted_ms=at_ms), timers)
+    return with_deadline(replace(billed, state=State.EXHAUSTED, exhausted_ms=at_ms), timers)
 
 
 def _renew_in_grace(session: Session, free_micros: int, word: Word | None, now_ms: int, timers: Timers) -> Session:
@@ -238,7 +208,7 @@ def _renew_in_grace(session: Session, free_micros: int, word: Word | None, now_m
     anchored = meter.anchor(session, session.billed_ms, now_ms)
     held = meter.renew(anchored, free_micros=free_micros, word=word, timers=timers)
     if not meter.can_resume(held, timers):
-        return _with_deadline(session, timers)
+        return with_deadline(session, timers)
     return apply(held, Event.TOP_UP, at_ms=now_ms, timers=timers)
 
 
@@ -253,73 +223,17 @@ def _leave_grace(session: Session, at_ms: int, timers: Timers) -> Session:
         unbilled_ms=session.unbilled_ms + grace_ms,
         resumed_ms=at_ms,
     )
-    return _with_deadline(replace(active, paid_until_ms=meter.paid_until_ms(active)), timers)
+    return with_deadline(replace(active, paid_until_ms=meter.paid_until_ms(active)), timers)
 
 
 def _end(session: Session, state: State, reason: EndReason, at_ms: int, timers: Timers) -> Session:
     """End the session. What cannot be proven to have been played is not billed, unless the tariff says so of silence."""
     if session.state is State.ACTIVE:
         if reason is EndReason.HEARTBEAT_TIMEOUT and session.charge is not None:
-            session = meter.bill(session, _silence_until_ms(session, session.charge, at_ms, timers), timers)
+            session = meter.bill(session, meter.silence_until_ms(session, session.charge, at_ms, timers), timers)
         elif reason not in UNPROVEN:
             session = meter.bill(session, at_ms, timers)
     # A partner has to confirm the end, so the session is filed for whoever asks it.
     due_ms = at_ms if state is State.ENDING else session.due_ms
     ended = meter.release(session)
     return replace(ended, state=state, end_reason=reason, ended_ms=at_ms, deadline_ms=NEVER_MS, due_ms=due_ms)
-
-
-def _silence_until_ms(session: Session, charge: Charge, at_ms: int, timers: Timers) -> int:
-    """Return until when a session is billed that ends at `at_ms` because its game server fell silent.
-
-    The session's own clock counts: it stood still while we were away. What is billed already lies before.
-    """
-    match charge.tariff.bill_on_silence:
-        case BillOnSilence.LEASE_END:
-            more_ms = timers.session_ttl_ms
-        case BillOnSilence.ONE_INTERVAL:
-            # Where the credit was used up since the last heartbeat, all until then is billed, and the pause was no play.
-            more_ms = timers.heartbeat_interval_ms - max(0, session.resumed_ms - session.last_heartbeat_ms)
-        case BillOnSilence.LAST_HEARTBEAT:
-            more_ms = 0
-    return min(at_ms, session.started_ms + session.unbilled_ms + session.billed_ms + max(0, more_ms))
-
-
-def _make_good(session: Session, outage: Outage, timers: Timers) -> Session:
-    """Give a live session a whole lease after an outage of ours, and stop its clocks while we were away.
-
-    A process that does not know of the outage yet may have heard of the session since: its clocks stood until then only.
-    """
-    stopped_ms = _not_before(session, outage.start_ms)
-    lost_ms = max(0, outage.end_ms - stopped_ms)
-    if lost_ms and session.state is State.ACTIVE:
-        session = meter.anchor(session, stopped_ms - session.started_ms - session.unbilled_ms, outage.end_ms)
-    whole_lease_ms = timers.session_ttl_ms + spread_ms(session.id, timers.session_ttl_ms // 4)
-    lease_until_ms = max(session.lease_until_ms, outage.end_ms + whole_lease_ms)
-    shifted = replace(
-        session,
-        lease_until_ms=lease_until_ms,
-        launcher_until_ms=None if session.launcher_until_ms is None else max(session.launcher_until_ms, lease_until_ms),
-        paid_until_ms=_paid_after_outage(session, lost_ms, lease_until_ms, timers),
-        exhausted_ms=None if session.exhausted_ms is None else session.exhausted_ms + lost_ms,
-        unbilled_ms=session.unbilled_ms + lost_ms,
-        outage_seen_ms=outage.end_ms,
-    )
-    return _with_deadline(shifted, timers)
-
-
-def _paid_after_outage(session: Session, lost_ms: int, lease_until_ms: int, timers: Timers) -> int | None:
-    """Return until when the credit lasts.
-
-    What is held for a whole lease pays for the new one too, however long that is: it will be billed as one lease. Where the
-    price depends on the time of day, what is held may last longer or shorter now that time goes on later.
-    """
-    paid_ms = meter.paid_ms(session)
-    if paid_ms is None or session.paid_until_ms is None:
-        return None
-    is_anchored = session.charge is not None and session.charge.anchors
-    paid_until_ms = meter.paid_until_ms(session) if is_anchored else session.paid_until_ms
-    assert paid_until_ms is not None
-    paid_until_ms += lost_ms
-    pays_for_lease = paid_ms >= session.billed_ms + timers.session_ttl_ms
-    return max(paid_until_ms, lease_until_ms) if pays_for_lease else paid_until_ms
