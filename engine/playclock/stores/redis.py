@@ -4,6 +4,7 @@ All that belongs to a partition has the hash tag {p:xx}, so a commit lies in one
 """
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -26,11 +27,16 @@ from playclock.stores.redis_scripts import SCRIPTS, digest_of
 from playclock.stores.redis_topology import Topology
 
 ATTEMPTS_MAX: Final = 3
-"""How often a command is sent to another server, or with its script, after the one before said that it did nothing."""
+"""How often a command is sent again, to another server or with its script, after one said that it did nothing."""
+ASK_SEC: Final = 1.2
+"""How long finding and asking the servers may take in all. Who waits longer has given up."""
 
-ELSEWHERE: Final = ("MOVED ", "ASK ", "READONLY ", "CLUSTERDOWN ", "TRYAGAIN ", "MASTERDOWN ")
+ELSEWHERE: Final = frozenset({"MOVED", "ASK", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN"})
 """What a server says that did nothing, because another one holds the partition now."""
-NO_SCRIPT: Final = "NOSCRIPT "
+NO_SCRIPT: Final = "NOSCRIPT"
+
+_IN_SCRIPT: Final = re.compile(r"ERR Error running script .*?-([A-Z]+) ")
+"""How Redis 6.2 wraps what a command within a script was told."""
 
 _COMMIT, _RENEW, _DUE_AFTER, _COLLECT = map(digest_of, SCRIPTS)
 _ALL: Final = range(PARTITIONS)
@@ -168,23 +174,38 @@ class RedisStore:
         if self._closed:
             raise StoreUnavailable("the store has been closed")
         replies: list[Reply] = [None] * len(asks)
-        waiting = list(range(len(asks)))
+        left: Sequence[int] = range(len(asks))
+        deadline = asyncio.get_running_loop().time() + ASK_SEC
+        # Where connections stand, answers come, or the connections go, in time. Only the rest needs a limit of its own.
+        if all(self._topology.ready(partition) is not None for partition, _ in asks):
+            left = await self._send(asks, left, replies, replicas)
+        if left:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._insist(asks, left, replies, replicas)
+            except TimeoutError as error:
+                raise StoreUnavailable("Redis does not answer in time") from error
+        return replies
+
+    async def _insist(self, asks: Sequence[Ask], left: Sequence[int], replies: list[Reply], replicas: int) -> None:
+        """Send what is left where it belongs by now."""
         for attempt in range(ATTEMPTS_MAX):
-            await self._send(asks, waiting, replies, replicas)
-            waiting = [index for index in waiting if isinstance(replies[index], hiredis.ReplyError)]
-            if not waiting:
-                return replies
-            refused = [str(replies[index]) for index in waiting]
-            if any(not text.startswith((*ELSEWHERE, NO_SCRIPT)) for text in refused):
-                break
-            if any(text.startswith(ELSEWHERE) for text in refused):
+            refused = {index: _word(replies[index]) for index in left if replies[index] is not None}
+            words = set(refused.values())
+            for word in words - ELSEWHERE - {NO_SCRIPT}:
+                raise StoreUnavailable(f"Redis refuses: {word}")
+            if words & ELSEWHERE:
                 await asyncio.sleep(0.05 * attempt)
                 await self._topology.refresh()
-            if any(text.startswith(NO_SCRIPT) for text in refused):
-                await self._teach(asks[index] for index in waiting)
-        raise StoreUnavailable(f"Redis refuses: {str(replies[waiting[0]]).split(' ', 1)[0]}")
+            if NO_SCRIPT in words:
+                await self._teach(asks[index] for index in refused)
+            left = await self._send(asks, left, replies, replicas)
+            if not left:
+                return
+        raise StoreUnavailable(f"Redis refuses: {_word(replies[left[0]])}")
 
-    async def _send(self, asks: Sequence[Ask], waiting: Sequence[int], replies: list[Reply], replicas: int) -> None:
+    async def _send(self, asks: Sequence[Ask], waiting: Sequence[int], replies: list[Reply], replicas: int) -> list[int]:
+        """Send commands and take in their replies; return which of them Redis refused."""
         groups: dict[Link, list[int]] = {}
         for index in waiting:
             partition = asks[index][0]
@@ -208,6 +229,7 @@ class RedisStore:
             link.is_owed = not (isinstance(count, int) and count >= self._replicas)
             if is_done and link.is_owed:
                 raise StoreUnavailable("too few replicas have it in time: whether it lasts is not known")
+        return [index for index in waiting if isinstance(replies[index], hiredis.ReplyError)]
 
     async def _teach(self, asks: Iterable[Ask]) -> None:
         """Load scripts where a server does not know them: it is new, or has forgotten."""
@@ -299,6 +321,13 @@ def _record_key(partition: int, key: str) -> str:
 
 def _record(data: bytes | None) -> Record | None:
     return None if data is None else Record(int.from_bytes(data[:8], "big"), data[9:])
+
+
+def _word(error: Reply) -> str:
+    """Return the word that says what kind of error it is."""
+    text = str(error)
+    found = _IN_SCRIPT.match(text)
+    return text.partition(" ")[0] if found is None else found[1]
 
 
 def _pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:

@@ -19,6 +19,9 @@ CONNECT_SEC: Final = 1.0
 ANSWER_SEC: Final = 1.0
 """How long an answer may take. A server that is slower than that is away, for those who wait could do nothing with it."""
 CHECK_SEC: Final = 0.1
+ANSWER_TICKS: Final = round(ANSWER_SEC / CHECK_SEC)
+UNSENT_BYTES_MAX: Final = 16 * 1024 * 1024
+"""How much may wait for a server that does not take it in. What comes then is refused, and was not sent."""
 ACKNOWLEDGE_MS: Final = 400
 """How long replicas may take to have what was written. Others wait behind it, so two of these fit into ANSWER_SEC."""
 
@@ -57,7 +60,7 @@ class _Group(msgspec.Struct):
 
     answer: "asyncio.Future[list[Reply]]"
     missing: int
-    sent_at: float
+    sent_tick: int
     replies: list[Reply]
 
 
@@ -71,8 +74,13 @@ class Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
+        self._tick = 0
+        """Counts checks, and so the time in which this process could listen: one that stood still has not been kept waiting."""
+        self._is_full = False
         self._acknowledged: tuple[int, asyncio.Future[list[Reply]]] | None = None
         self.is_lost = False
+        self.is_silent = False
+        """Whether it was lost because the server owed an answer for too long."""
         self.is_owed = False
         """Whether replicas may lack something that was written here, and whoever wrote it was told so."""
         self.name = ""
@@ -112,13 +120,16 @@ class Link(asyncio.Protocol):
         if self.is_lost:
             answer.set_exception(StoreUnavailable("the connection to Redis is lost"))
             return answer
+        if self._is_full:
+            answer.set_exception(StoreUnavailable("Redis does not take in what it is sent"))
+            return answer
         if not commands:
             answer.set_result([])
             return answer
         if not self._unsent:
             self._loop.call_soon(self._flush)
         self._unsent.extend(map(_pack, commands))
-        self._waiting.append(_Group(answer, len(commands), self._loop.time(), []))
+        self._waiting.append(_Group(answer, len(commands), self._tick, []))
         if self._watch is None:
             self._watch = self._loop.call_later(CHECK_SEC, self._check)
         return answer
@@ -142,6 +153,15 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the way out."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one, but for its class
+        self._transport.set_write_buffer_limits(high=UNSENT_BYTES_MAX)
+
+    def pause_writing(self) -> None:
+        """Refuse more while too much is unsent."""
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        """Take more."""
+        self._is_full = False
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Tell whoever waits."""
@@ -167,7 +187,7 @@ class Link(asyncio.Protocol):
         if self._acknowledged is not None:
             (replicas, answer), self._acknowledged = self._acknowledged, None
             self._unsent.append(_pack(("WAIT", replicas, ACKNOWLEDGE_MS)))
-            self._waiting.append(_Group(answer, 1, self._loop.time(), []))
+            self._waiting.append(_Group(answer, 1, self._tick, []))
         unsent, self._unsent = self._unsent, []
         if unsent and self._transport is not None and not self.is_lost:
             self._transport.write(b"".join(unsent))
@@ -177,7 +197,9 @@ class Link(asyncio.Protocol):
         self._watch = None
         if not self._waiting:
             return
-        if self._loop.time() - self._waiting[0].sent_at > ANSWER_SEC:
+        self._tick += 1
+        if self._tick - self._waiting[0].sent_tick > ANSWER_TICKS:
+            self.is_silent = True
             self._lose("Redis does not answer")
         else:
             self._watch = self._loop.call_later(CHECK_SEC, self._check)

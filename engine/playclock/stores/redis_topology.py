@@ -11,12 +11,14 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from playclock.stores.base import PARTITIONS, StoreUnavailable
-from playclock.stores.redis_link import Link, Login
+from playclock.stores.redis_link import CONNECT_SEC, Link, Login
 
 Address = tuple[str, int]
 
 PAUSE_SEC: Final = 0.1
 """How long nobody tries to connect after it failed."""
+DOUBT_SEC: Final = 0.2
+"""How long callers wait for a connection to a server that did not answer before."""
 SENTINEL_SEC: Final = 0.5
 
 _SLOTS: Final = [key_slot(f"{{p:{partition:02x}}}".encode()) for partition in range(PARTITIONS)]
@@ -50,8 +52,11 @@ class Server:
         self.address = address
         self._login = login
         self._link: Link | None = None
-        self._connecting: asyncio.Task[Link] | None = None
+        self._connecting: asyncio.Task[Link | StoreUnavailable] | None = None
+        self._is_doubted = False
+        """Whether the last thing that is known of it is that it could not be reached, or did not answer."""
         self._retry_at = 0.0
+        self._patient_until = 0.0
 
     def ready(self) -> Link | None:
         """Return the connection, if there is one."""
@@ -59,24 +64,42 @@ class Server:
         return None if link is None or link.is_lost else link
 
     async def link(self) -> Link:
-        """Return the connection. All who need it wait for the same attempt. Raises StoreUnavailable."""
+        """Return the connection. All who need it wait for the same attempt. Raises StoreUnavailable.
+
+        Nobody waits for long for a server that is in doubt. The attempt goes on without them, and whoever comes later finds
+        the connection: so those who queue behind each other do not each wait for the same dead server.
+        """
         link = self.ready()
         if link is not None:
             return link
+        now = asyncio.get_running_loop().time()
         if self._connecting is None:
-            if asyncio.get_running_loop().time() < self._retry_at:
+            if now < self._retry_at:
                 raise StoreUnavailable("Redis could not be reached a moment ago")
+            self._is_doubted = self._is_doubted or (self._link is not None and self._link.is_silent)
+            self._patient_until = now + (DOUBT_SEC if self._is_doubted else CONNECT_SEC)
             self._connecting = asyncio.create_task(self._connect(), name="playclock redis")
-        return await asyncio.shield(self._connecting)
+        attempt = self._connecting
+        # Not awaited itself: neither does a caller who is cancelled cancel it, nor the other way round.
+        await asyncio.wait([attempt], timeout=max(self._patient_until - now, 0))
+        if not attempt.done() or attempt.cancelled():
+            raise StoreUnavailable("Redis cannot be reached now")
+        outcome = attempt.result()
+        if isinstance(outcome, StoreUnavailable):
+            raise StoreUnavailable(*outcome.args) from outcome
+        return outcome
 
-    async def _connect(self) -> Link:
+    async def _connect(self) -> Link | StoreUnavailable:
         try:
-            self._link = await Link.connect(*self.address, self._login)
-        except StoreUnavailable:
+            async with asyncio.timeout(CONNECT_SEC):
+                self._link = await Link.connect(*self.address, self._login)
+        except (StoreUnavailable, TimeoutError) as error:
+            self._is_doubted = True
             self._retry_at = asyncio.get_running_loop().time() + PAUSE_SEC
-            raise
+            return error if isinstance(error, StoreUnavailable) else StoreUnavailable("Redis does not answer")
         finally:
             self._connecting = None
+        self._is_doubted = False
         return self._link
 
     def close(self) -> None:
