@@ -2,11 +2,13 @@
 
 import argparse
 import os
+import tempfile
+from pathlib import Path
 
 from playclock.cli.tuning import allow_connections, run
 
 from bench import paths, scale, table
-from bench.processes import LOAD_CORES
+from bench.processes import LOAD_CORES, redis_server
 
 
 def main() -> None:
@@ -26,13 +28,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sessions", type=int, default=1_000, help="live, unbilled sessions; batches take 4,000 (%(default)s)")
     parser.add_argument("--only", action="append", choices=paths.NAMES, metavar="NAME", help=f"one of {', '.join(paths.NAMES)}")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
-    parser.add_argument("--scale", action="store_true", help="measure 1,000 to 1,000,000 live sessions in process instead")
+    parser.add_argument(
+        "--scale",
+        choices=["memory", "redis"],
+        help="measure 1,000 to 1,000,000 live sessions instead, on this store",
+    )
     return parser
 
 
 async def _measure(options: argparse.Namespace) -> None:
-    if options.scale:
+    if options.scale == "memory":
         print(await scale.measure(options.rounds, options.seconds))
+        return
+    if options.scale == "redis":
+        with tempfile.TemporaryDirectory(prefix="playclock-bench-") as folder, redis_server(Path(folder) / "redis") as server:
+            print(await scale.measure(options.rounds, options.seconds, server))
         return
     plan = paths.Plan(options.sessions, options.rounds, options.seconds)
     rows = await paths.measure(options.only or paths.NAMES, plan)
