@@ -15,14 +15,14 @@ import msgspec
 
 from playclock.stores.base import StoreUnavailable
 
-CONNECT_SEC: Final = 1.0
-ANSWER_SEC: Final = 1.0
+CONNECT_SEC: Final = 0.8
+ANSWER_SEC: Final = 0.8
 """How long an answer may take. A server that is slower than that is away, for those who wait could do nothing with it."""
 CHECK_SEC: Final = 0.1
 ANSWER_TICKS: Final = round(ANSWER_SEC / CHECK_SEC)
 UNSENT_BYTES_MAX: Final = 16 * 1024 * 1024
 """How much may wait for a server that does not take it in. What comes then is refused, and was not sent."""
-ACKNOWLEDGE_MS: Final = 400
+ACKNOWLEDGE_MS: Final = 350
 """How long replicas may take to have what was written. Others wait behind it, so two of these fit into ANSWER_SEC."""
 
 Command = tuple[str | bytes | int | float, ...]
