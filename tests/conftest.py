@@ -215,6 +215,10 @@ class FaultInjectingStore:
         await self._let_others()
         return conflicts
 
+    async def epoch(self, partition: int) -> str:
+        await self._let_others()
+        return await self.store.epoch(partition)
+
     async def due(self, partition: int, before_ms: int, limit: int, *, after: Due | None = None) -> list[Due]:
         await self._let_others()
         return await self.store.due(partition, before_ms, limit, after=after)

@@ -112,7 +112,7 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         end_reason=nullable(st.sampled_from(list(EndReason))),
     ),
     Seat: st.builds(Seat, TEXT, session_id=nullable(TEXT)),
-    Ott: st.builds(Ott, TEXT, TEXT, nullable(TEXT), MS, refusals=st.integers(0, 5), session_id=nullable(TEXT)),
+    Ott: st.builds(Ott, TEXT, TEXT, nullable(TEXT), MS, refusals=st.integers(0, 5), session_id=nullable(TEXT), epoch=TEXT),
     Account: st.builds(
         Account,
         TEXT,

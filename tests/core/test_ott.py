@@ -1,5 +1,6 @@
 """The one-time token: who may redeem it, until when, and how often a wrong caller may try."""
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 from playclock.core import ott as otts
@@ -14,8 +15,10 @@ def issued(provider_user_id: str | None = None) -> Ott:
     return otts.issue("launch", "game", provider_user_id, now_ms=ISSUED_MS, timers=Timers())
 
 
-def refusal(ott: Ott, *, game_id: str | None = "game", player: str = "player", now_ms: int = ISSUED_MS) -> Refusal | None:
-    return otts.refusal(ott, game_id=game_id, provider_user_id=player, now_ms=now_ms)
+def refusal(
+    ott: Ott, *, game_id: str | None = "game", player: str = "player", now_ms: int = ISSUED_MS, epoch: str = ""
+) -> Refusal | None:
+    return otts.refusal(ott, game_id=game_id, provider_user_id=player, now_ms=now_ms, epoch=epoch)
 
 
 def test_an_ott_is_issued_for_a_launch_and_a_game() -> None:
@@ -30,6 +33,20 @@ def test_it_can_be_redeemed_until_it_expires_to_the_millisecond() -> None:
     assert refusal(issued(), now_ms=EXPIRES_MS - 1) is None
     assert refusal(issued(), now_ms=EXPIRES_MS) is Refusal.EXPIRED
     assert refusal(issued(), now_ms=EXPIRES_MS + 10**12) is Refusal.EXPIRED
+
+
+def test_it_can_be_redeemed_in_the_store_s_epoch_in_which_it_was_issued_and_in_no_other() -> None:
+    ott = otts.issue("launch", "game", None, now_ms=ISSUED_MS, timers=Timers(), epoch="one")
+    assert refusal(ott, epoch="one") is None
+    assert refusal(ott, epoch="two") is Refusal.EXPIRED
+    assert refusal(otts.redeem(ott, "session"), epoch="two") is Refusal.ALREADY_USED
+    assert refusal(otts.count_refusal(ott), epoch="one") is None
+
+
+def test_a_record_from_before_there_were_epochs_is_worth_something_only_where_there_is_one_epoch() -> None:
+    old = msgspec.msgpack.encode(("launch", "game", None, EXPIRES_MS, 0, None))
+    assert refusal(msgspec.msgpack.decode(old, type=Ott)) is None
+    assert refusal(msgspec.msgpack.decode(old, type=Ott), epoch="one") is Refusal.EXPIRED
 
 
 def test_a_clock_that_is_behind_redeems_it() -> None:

@@ -108,6 +108,30 @@ class TestVersions:
         assert await events_of(store, {0xAB: head - 1}) == [(0xAB, head, data)]
 
 
+class TestEpochs:
+    async def test_all_who_speak_to_a_store_are_in_the_same_epoch(self, store: Store, another_handle: Store) -> None:
+        epoch = await store.epoch(0xAB)
+        assert await another_handle.epoch(0xAB) == epoch
+        await write(store, put("ab1", ABSENT))
+        assert await store.epoch(0xAB) == epoch
+
+    async def test_what_is_committed_in_its_epoch_is_carried_out(self, store: Store) -> None:
+        named = Commit(partition=0xAB, puts=[put("ab1", ABSENT)], epoch=await store.epoch(0xAB))
+        assert await store.commit([named]) == [None]
+
+    async def test_what_is_committed_for_another_epoch_changes_nothing_and_hears_what_there_is(self, store: Store) -> None:
+        await write(store, put("ab1", ABSENT, b"old"))
+        late = Commit(
+            partition=0xAB, puts=[put("ab1", 1, b"new"), put("ab2", ABSENT)], events=[event(b"told")], epoch="an earlier one"
+        )
+        assert await store.commit([late, commit(put("ab3", ABSENT))]) == [
+            Conflict({"ab1": Record(1, b"old"), "ab2": None}),
+            None,
+        ]
+        assert await store.get(["ab1", "ab2"]) == [Record(1, b"old"), None]
+        assert await store.heads() == {}
+
+
 class TestAtomicity:
     async def test_one_good_and_one_conflicting_put_leave_nothing(self, store: Store) -> None:
         await write(store, put("ab1", ABSENT, b"old"))

@@ -32,21 +32,24 @@ class Ott(msgspec.Struct, frozen=True, array_like=True, gc=False):
     refusals: int = 0
     session_id: str | None = None
     """The session into which it was redeemed."""
+    epoch: str = ""
+    """The epoch of the store in which it was issued, and the only one in which it can be redeemed: in another one it may lie
+    there unused although it was used."""
 
 
-def issue(launch_id: str, game_id: str, provider_user_id: str | None, *, now_ms: int, timers: Timers) -> Ott:
-    """Issue an OTT for one game, and for one player if named."""
-    return Ott(launch_id, game_id, provider_user_id, expires_ms=now_ms + timers.ott_ttl_ms)
+def issue(launch_id: str, game_id: str, provider_user_id: str | None, *, now_ms: int, timers: Timers, epoch: str = "") -> Ott:
+    """Issue an OTT for one game, and for one player if named, in the store's epoch."""
+    return Ott(launch_id, game_id, provider_user_id, expires_ms=now_ms + timers.ott_ttl_ms, epoch=epoch)
 
 
-def refusal(ott: Ott, *, game_id: str | None, provider_user_id: str, now_ms: int) -> Refusal | None:
-    """Say why the OTT cannot be redeemed by this game and player now, or None.
+def refusal(ott: Ott, *, game_id: str | None, provider_user_id: str, now_ms: int, epoch: str = "") -> Refusal | None:
+    """Say why the OTT cannot be redeemed by this game and player now, in the store's epoch, or None.
 
     In the order in which the caller should hear it. `game_id` None stands for a caller that may act for any game.
     """
     if ott.session_id is not None or ott.refusals >= REFUSALS_MAX:
         return Refusal.ALREADY_USED
-    if now_ms >= ott.expires_ms:
+    if now_ms >= ott.expires_ms or epoch != ott.epoch:
         return Refusal.EXPIRED
     if game_id is not None and game_id != ott.game_id:
         return Refusal.GAME_MISMATCH

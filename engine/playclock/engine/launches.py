@@ -138,7 +138,14 @@ class Launches:
             if game_id not in context.estate.games:
                 return GameNotFound("no such game", game_id=game_id)
             await self._renew(work, launch)
-            record = otts.issue(launch.id, game_id, provider_user_id, now_ms=work.now_ms, timers=context.timers)
+            record = otts.issue(
+                launch.id,
+                game_id,
+                provider_user_id,
+                now_ms=work.now_ms,
+                timers=context.timers,
+                epoch=await work.epoch(),
+            )
             retain_until_ms = record.expires_ms + context.timers.tombstone_retention_ms
             work.write(ott_key(ott), record, retain_until_ms=retain_until_ms)
             return None

@@ -118,6 +118,7 @@ class Opening:
             game_id=redemption.caller.game_id,
             provider_user_id=redemption.provider_user_id,
             now_ms=work.now_ms,
+            epoch=await work.epoch(),
         )
         if refusal in (Refusal.EXPIRED, Refusal.ALREADY_USED):
             return Refused(refusal)

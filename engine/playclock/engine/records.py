@@ -92,6 +92,13 @@ class Records:
                 raise _away() from error
         return [found[key] for key in keys]
 
+    async def epoch(self, partition: int) -> str:
+        """Return the partition's epoch in the store."""
+        try:
+            return await self.store.epoch(partition)
+        except StoreUnavailable as error:
+            raise _away() from error
+
     async def commit(self, commits: Sequence[Commit]) -> list[Conflict | None]:
         """Commit, and take in what conflicts hand back. The caller remembers what it committed."""
         try:

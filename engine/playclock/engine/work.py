@@ -23,6 +23,7 @@ class Draft:
         self._records = records
         self._fresh = fresh
         self._fresh_keys: set[str] = set()
+        self._epoch: str | None = None
         self._puts: dict[str, Put] = {}
         self._events: list[Event] = []
 
@@ -35,6 +36,12 @@ class Draft:
             self.read.update(zip(missing, await self._records.load(missing, fresh=fresh), strict=True))
             if fresh:
                 self._fresh_keys.update(missing)
+
+    async def epoch(self) -> str:
+        """Return the store's epoch, and let the commit hold in no other one."""
+        if self._epoch is None:
+            self._epoch = await self._records.epoch(self.partition)
+        return self._epoch
 
     async def is_outdated(self) -> bool:
         """Whether others have written what was read. Raises StoreAway."""
@@ -53,7 +60,8 @@ class Draft:
         """Return what has to be committed, or None where nothing has."""
         if not self._puts:
             return None
-        return Commit(partition=self.partition, puts=tuple(self._puts.values()), events=tuple(self._events))
+        puts, events = tuple(self._puts.values()), tuple(self._events)
+        return Commit(partition=self.partition, puts=puts, events=events, epoch=self._epoch)
 
     def remember(self) -> None:
         """Remember what was written, at the versions that the commit gave it; what is over and only kept is forgotten."""
@@ -78,6 +86,10 @@ class Work:
     async def prefetch(self, *keys: str, fresh: bool = False) -> None:
         """Read several records in one round trip; `fresh` where an old copy would not be noticed at the commit."""
         await self._draft.load([key for key in keys if key not in self._written], fresh=fresh)
+
+    async def epoch(self) -> str:
+        """Return the store's epoch. What is decided then is only committed in it."""
+        return await self._draft.epoch()
 
     async def read(self, codec: Codec[T], key: str) -> T | None:
         """Return the record as this decision has it: as it will be written, or as it was read."""

@@ -26,6 +26,10 @@ class StoreUnavailable(StoreError):
     """The store cannot be reached now. What was asked may or may not have been done."""
 
 
+ONE_EPOCH: Final = ""
+"""The epoch of a store that never loses what it has acknowledged, and so knows no other."""
+
+
 class Unmoved(Enum):
     """Stands for "leave the due time as it is filed"."""
 
@@ -69,10 +73,12 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     partition: int
     puts: Sequence[Put]
     events: Sequence[Event] = ()
+    epoch: str | None = None
+    """The only epoch of the partition in which this may be done; None for any."""
 
 
 class Conflict(msgspec.Struct, frozen=True):
-    """A commit that took no effect, because a record was not at the version that a put expected.
+    """A commit that took no effect, because a record was not at the version that a put expected, or the epoch is another one.
 
     `current` has what lies there now for every key of the commit's puts; None where nothing does.
     """
@@ -106,6 +112,13 @@ class Store(Protocol):
 
         The commits of one call are independent of each other and are applied in order. When the call returns, what was
         committed is as durable as the store makes it.
+        """
+
+    async def epoch(self, partition: int) -> str:
+        """Return the name of the partition's epoch.
+
+        Another one begins whenever something that was acknowledged may have been lost: a server was started anew, or
+        another server took over. What lies in the store then may be older than what was read in the epoch before.
         """
 
     async def due(self, partition: int, before_ms: int, limit: int, *, after: Due | None = None) -> list[Due]:

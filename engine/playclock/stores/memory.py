@@ -10,6 +10,7 @@ import msgspec
 
 from playclock.stores.base import (
     ABSENT,
+    ONE_EPOCH,
     PARTITIONS,
     UNMOVED,
     Commit,
@@ -48,6 +49,11 @@ class MemoryStore:
         check_keys(commits)
         # No await from here to the last write: that, on one event loop, is what makes every commit atomic.
         return [self._shelves[commit.partition].apply(commit) for commit in commits]
+
+    async def epoch(self, partition: int) -> str:  # noqa: ARG002 - all partitions live as long as the process
+        """Return the only epoch that there is."""
+        self._check_open()
+        return ONE_EPOCH
 
     async def due(self, partition: int, before_ms: int, limit: int, *, after: Due | None = None) -> list[Due]:
         """Return entries of the partition's due index."""
@@ -167,6 +173,8 @@ class _Shelf:
 
     def apply(self, commit: Commit) -> Conflict | None:
         puts = commit.puts
+        if commit.epoch:  # there is none but ONE_EPOCH
+            return Conflict({put.key: self.get(put.key) for put in puts})
         slots = []
         for put in puts:
             slot = self._slots.get(put.key)

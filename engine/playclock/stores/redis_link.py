@@ -5,6 +5,8 @@ cost what one pipeline costs. Parsing and packing are hiredis's. Nothing is ever
 """
 
 import asyncio
+import hashlib
+import logging
 import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -27,6 +29,12 @@ ACKNOWLEDGE_MS: Final = 350
 
 Command = tuple[str | bytes | int | float, ...]
 Reply = Any
+Heard = Callable[[list[Reply]], None]
+
+_WHO: Final[tuple[Command, ...]] = (("INFO", "server"), ("INFO", "replication"))
+
+
+_log = logging.getLogger(__name__)
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +70,8 @@ class _Group(msgspec.Struct):
     missing: int
     sent_tick: int
     replies: list[Reply]
+    heard: Heard | None = None
+    """Told as soon as the replies are there, whether or not their caller still waits."""
 
 
 class Link(asyncio.Protocol):
@@ -85,10 +95,22 @@ class Link(asyncio.Protocol):
         """Whether replicas may lack something that was written here, and whoever wrote it was told so."""
         self.name = ""
         """Where it leads, for people."""
+        self.is_retired = False
+        """Whether nothing more may be asked here, though answers are still to come."""
+        self.is_master = False
+        self.epoch = ""
+        """The server's stretch of history: another one after each start and each promotion."""
+        self.mark = b""
+        """A short form of the epoch, with which records are marked."""
+        self.answered_at = self._loop.time()
+        """When the server last said anything."""
 
     @classmethod
-    async def connect(cls, host: str, port: int, login: Login) -> Self:
-        """Connect, and say what the server wants to hear first. Raises StoreUnavailable."""
+    async def connect(cls, host: str, port: int, login: Login, *, is_master: bool = True) -> Self:
+        """Connect, say what the server wants to hear first, and ask who it is.
+
+        Raises StoreUnavailable, also where it has to be a master and is none.
+        """
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_SEC):
@@ -112,12 +134,57 @@ class Link(asyncio.Protocol):
             if isinstance(reply, hiredis.ReplyError) and not (reply is replies[-1] and str(reply).startswith("NOPERM ")):
                 link.close()
                 raise StoreUnavailable(f"Redis at {host}:{port} refuses us: {reply}")
+        try:
+            await link.learn()
+        except BaseException:
+            link.close()
+            raise
+        if is_master and not link.is_master:
+            link.close()
+            raise StoreUnavailable(f"Redis at {host}:{port} is a replica; name its master, or the Sentinels that know it")
         return link
 
-    def ask(self, commands: Sequence[Command]) -> "asyncio.Future[list[Reply]]":
-        """Send commands, and return what will hold their replies, errors of Redis among them. Raises StoreUnavailable."""
+    @property
+    def is_open(self) -> bool:
+        """Whether commands may be sent."""
+        return not self.is_lost and not self.is_retired
+
+    async def check(self) -> None:
+        """Let go of a server that is no master any more, or has begun another history. Raises StoreUnavailable."""
+        was_master, epoch = self.is_master, self.epoch
+        await self.learn()
+        if was_master and not self.is_master:
+            self._lose("Redis is no master any more")
+        elif self.epoch != epoch:
+            # What is on its way here is answered here. What comes next goes by the new epoch.
+            self.epoch, self.is_retired = epoch, True
+
+    async def learn(self) -> None:
+        """Ask the server who it is. Its run tells starts apart; whom it followed, and until when, promotions without a start.
+
+        One that may not tell is taken for a master that never changes. Raises StoreUnavailable.
+        """
+        replies = await self.ask(_WHO)
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError) and not str(reply).startswith("NOPERM "):
+                raise StoreUnavailable(f"Redis does not say who it is: {reply}")
+        server, replication = ({} if isinstance(reply, hiredis.ReplyError) else _fields(reply) for reply in replies)
+        if self.is_master and not (server and replication):
+            return
+        if not (server and replication):
+            _log.warning("Redis may not say who it is, so no failover will be noticed", extra={"fields": {"server": self.name}})
+        self.is_master = replication.get(b"role", b"master") == b"master"
+        followed = (replication.get(name, b"") for name in (b"master_replid2", b"second_repl_offset"))
+        digest = hashlib.sha256(b"/".join((server.get(b"run_id", b""), *followed))).digest()
+        self.epoch, self.mark = digest[:8].hex(), digest[:4]
+
+    def ask(self, commands: Sequence[Command], heard: Heard | None = None) -> "asyncio.Future[list[Reply]]":
+        """Send commands, and return what will hold their replies, errors of Redis among them. Raises StoreUnavailable.
+
+        `heard` is told the replies, too, even where the caller was cancelled meanwhile.
+        """
         answer: asyncio.Future[list[Reply]] = self._loop.create_future()
-        if self.is_lost:
+        if not self.is_open:
             answer.set_exception(StoreUnavailable("the connection to Redis is lost"))
             return answer
         if self._is_full:
@@ -129,7 +196,7 @@ class Link(asyncio.Protocol):
         if not self._unsent:
             self._loop.call_soon(self._flush)
         self._unsent.extend(map(_pack, commands))
-        self._waiting.append(_Group(answer, len(commands), self._tick, []))
+        self._waiting.append(_Group(answer, len(commands), self._tick, [], heard))
         if self._watch is None:
             self._watch = self._loop.call_later(CHECK_SEC, self._check)
         return answer
@@ -141,7 +208,7 @@ class Link(asyncio.Protocol):
         after it; so shield it. Raises StoreUnavailable.
         """
         if self._acknowledged is None:
-            if self.is_lost:
+            if not self.is_open:
                 return self.ask([])
             self._acknowledged = (replicas, self._loop.create_future())
         return self._acknowledged[1]
@@ -170,6 +237,7 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand the replies to those who wait for them."""
         self._reader.feed(data)
+        self.answered_at = self._loop.time()
         waiting = self._waiting
         try:
             while (reply := self._reader.gets()) is not False:
@@ -178,10 +246,14 @@ class Link(asyncio.Protocol):
                 group.missing -= 1
                 if not group.missing:
                     waiting.popleft()
+                    if group.heard is not None:
+                        group.heard(group.replies)
                     if not group.answer.done():  # its caller may have been cancelled
                         group.answer.set_result(group.replies)
         except (hiredis.ProtocolError, IndexError):
             self._lose("what answers there does not speak as Redis does")
+        if self.is_retired and not waiting:
+            self._lose("the connection to Redis has been replaced")
 
     def _flush(self) -> None:
         if self._acknowledged is not None:
@@ -220,3 +292,12 @@ class Link(asyncio.Protocol):
         for answer in answers:
             if not answer.done():
                 answer.set_exception(StoreUnavailable(why))
+        while self._waiting:
+            group = self._waiting.popleft()
+            if not group.answer.done():
+                group.answer.set_exception(StoreUnavailable(why))
+
+
+def _fields(info: bytes) -> dict[bytes, bytes]:
+    """Return what INFO says, by name."""
+    return dict(line.split(b":", 1) for line in info.split(b"\r\n") if b":" in line)

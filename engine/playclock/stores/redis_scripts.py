@@ -1,7 +1,8 @@
 """What runs inside Redis: compare versions, write, index, append. No word of the domain.
 
-A record is a string: its version in 8 bytes, big-endian, a byte of flags, and its data. The flags say whether the record is
-filed in the due index (1) and in the index of what may be dropped (2), so that a plain write touches neither.
+A record is a string: its version in 8 bytes, big-endian, a byte of flags, 4 bytes that mark the epoch in which it was written,
+in 8 bytes the version that it had when that epoch began for it, and its data. The flags say whether the record is filed in the
+due index (1) and in the index of what may be dropped (2), so that a plain write touches neither.
 """
 
 import hashlib
@@ -9,18 +10,26 @@ from typing import Final
 
 COMMIT: Final = """
 local puts = #KEYS - 4
-local flags = {}
+local flags, began = {}, {}
+local again, mark = ARGV[1], ARGV[2]
 for i = 1, puts do
-  local header = redis.call('GETRANGE', KEYS[4 + i], 0, 8)
-  if string.sub(header, 1, 8) ~= ARGV[i * 6 - 5] then
+  local header = redis.call('GETRANGE', KEYS[4 + i], 0, 20)
+  if string.sub(header, 1, 8) ~= ARGV[i * 6 - 3] or string.sub(header, 10, 13) == again then
     local current = {}
     for j = 1, puts do current[j] = redis.call('GET', KEYS[4 + j]) end
     return current
   end
   flags[i] = string.byte(header, 9) or 0
+  if header == '' then
+    began[i] = string.rep(string.char(0), 8)
+  elseif string.sub(header, 10, 13) == mark then
+    began[i] = string.sub(header, 14, 21)
+  else
+    began[i] = string.sub(header, 1, 8)
+  end
 end
 for i = 1, puts do
-  local at = i * 6 - 5
+  local at = i * 6 - 3
   local member, due, keep = ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
   local is_due, is_kept = flags[i] % 2, math.floor(flags[i] / 2)
   if due == '-' then
@@ -37,30 +46,33 @@ for i = 1, puts do
     redis.call('ZADD', KEYS[2], keep, member)
     is_kept = 1
   end
-  redis.call('SET', KEYS[4 + i], ARGV[at + 1] .. string.char(is_due + is_kept * 2) .. ARGV[at + 2])
+  redis.call('SET', KEYS[4 + i], ARGV[at + 1] .. string.char(is_due + is_kept * 2) .. mark .. began[i] .. ARGV[at + 2])
 end
-for i = puts * 6 + 1, #ARGV, 2 do
+for i = puts * 6 + 3, #ARGV, 2 do
   local sequence = redis.call('INCR', KEYS[4])
   redis.call('XADD', KEYS[3], string.format('%.0f-0', sequence), 'd', ARGV[i], 'r', ARGV[i + 1])
 end
 return 1
 """
-"""KEYS: due, keep, events, head, then a record for each put. ARGV: for each put the version expected (empty for none), the
-new version, data, member, due (empty: as it is filed; -: out of the index) and keep (empty: for ever); then for each event its
-data and until when it is kept. Returns 1, or what lies under every key."""
+"""KEYS: due, keep, events, head, then a record for each put. ARGV: the mark that no record may have (-: any), and the mark that
+they get; then for each put the version expected (empty for none), the new version, data, member, due (empty: as it is filed; -:
+out of the index) and keep (empty: for ever); then for each event its data and until when it is kept. Returns 1, or what lies
+under every key."""
 
 RENEW: Final = """
-local found = {}
+local found, mark = {}, ARGV[1]
 for i = 1, #KEYS do
-  local key, at = KEYS[i], i * 3 - 2
-  local header = redis.call('GETRANGE', key, 0, 8)
+  local key, at = KEYS[i], i * 3 - 1
+  local header = redis.call('GETRANGE', key, 0, 20)
   if string.sub(header, 1, 8) == ARGV[at] then
     local flags = string.byte(header, 9) or 0
     if flags >= 2 then
       redis.call('ZREM', string.sub(key, 1, 6) .. 'keep', string.sub(key, 8))
       flags = flags - 2
     end
-    redis.call('SET', key, ARGV[at + 1] .. string.char(flags) .. ARGV[at + 2])
+    local began = string.sub(header, 1, 8)
+    if string.sub(header, 10, 13) == mark then began = string.sub(header, 14, 21) end
+    redis.call('SET', key, ARGV[at + 1] .. string.char(flags) .. mark .. began .. ARGV[at + 2])
   else
     found[#found + 1] = i
     found[#found + 1] = redis.call('GET', key)
@@ -68,9 +80,9 @@ for i = 1, #KEYS do
 end
 return found
 """
-"""Many commits in one, each of a record that stays filed as it is and is kept: heartbeats. KEYS: a record for each. ARGV: for
-each the version expected, the new version and the data. Returns, for each that met another version, its place and what lies
-there by turns. Which index a record lies in follows from how keys are made."""
+"""Many commits in one, each of a record that stays filed as it is and is kept: heartbeats. KEYS: a record for each. ARGV: the
+mark that they get; then for each the version expected, the new version and the data. Returns, for each that met another
+version, its place and what lies there by turns. Which index a record lies in follows from how keys are made."""
 
 DUE_AFTER: Final = """
 local start = redis.call('ZRANK', KEYS[1], ARGV[4])

@@ -1,11 +1,13 @@
 """Where in Redis a partition lies: one server, the master that Sentinels name, or a slot of a Cluster."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import hiredis
+from redis.asyncio import Redis
 from redis.asyncio.sentinel import Sentinel
 from redis.crc import key_slot
 from redis.exceptions import RedisError
@@ -41,6 +43,9 @@ class Topology(Protocol):
     async def refresh(self) -> None:
         """Look anew where everything lies, after a server said that it is not there. Raises StoreUnavailable."""
 
+    async def check(self) -> None:
+        """Leave servers that are no masters any more, or have begun another history. Quiet about those that are away."""
+
     async def close(self) -> None:
         """Let go of all connections."""
 
@@ -48,9 +53,11 @@ class Topology(Protocol):
 class Server:
     """One server, connected to when it is needed, again after it was lost."""
 
-    def __init__(self, address: Address, login: Login) -> None:
+    def __init__(self, address: Address, login: Login, *, is_master: bool) -> None:
         self.address = address
         self._login = login
+        self._is_master = is_master
+        """Whether it is of no use while it is a replica: what is read there may be old."""
         self._link: Link | None = None
         self._connecting: asyncio.Task[Link | StoreUnavailable] | None = None
         self._is_doubted = False
@@ -61,7 +68,7 @@ class Server:
     def ready(self) -> Link | None:
         """Return the connection, if there is one."""
         link = self._link
-        return None if link is None or link.is_lost else link
+        return None if link is None or not link.is_open else link
 
     async def link(self) -> Link:
         """Return the connection. All who need it wait for the same attempt. Raises StoreUnavailable.
@@ -92,7 +99,7 @@ class Server:
     async def _connect(self) -> Link | StoreUnavailable:
         try:
             async with asyncio.timeout(CONNECT_SEC):
-                self._link = await Link.connect(*self.address, self._login)
+                self._link = await Link.connect(*self.address, self._login, is_master=self._is_master)
         except (StoreUnavailable, TimeoutError) as error:
             self._is_doubted = True
             self._retry_at = asyncio.get_running_loop().time() + PAUSE_SEC
@@ -101,6 +108,13 @@ class Server:
             self._connecting = None
         self._is_doubted = False
         return self._link
+
+    async def check(self) -> None:
+        """Leave the server if it is no master any more, or has begun another history."""
+        link = self.ready()
+        if link is not None:
+            with contextlib.suppress(StoreUnavailable):
+                await link.check()
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -116,7 +130,7 @@ class Single:
     are_slots_apart = False
 
     def __init__(self, address: Address, login: Login) -> None:
-        self._server = Server(address, login)
+        self._server = Server(address, login, is_master=True)
 
     def ready(self, partition: int) -> Link | None:  # noqa: ARG002 - all partitions lie in one place
         """Return the connection, if there is one."""
@@ -128,6 +142,10 @@ class Single:
 
     async def refresh(self) -> None:
         """Do nothing: there is nowhere else to look."""
+
+    async def check(self) -> None:
+        """Leave the server if it is no master any more."""
+        await self._server.check()
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -163,16 +181,33 @@ class Sentinels:
             return await self._server.link()
 
     async def refresh(self) -> None:
-        """Ask the Sentinels who is master. Raises StoreUnavailable."""
-        try:
-            host, port = await self._sentinel.discover_master(self._service)
-        except (RedisError, OSError) as error:
-            raise StoreUnavailable("no Sentinel names a master") from error
+        """Ask all Sentinels who is master: of several answers the one from the latest vote. Raises StoreUnavailable."""
+        answers = await asyncio.gather(*map(self._named, self._sentinel.sentinels))
+        _, host, port = max((answer for answer in answers if answer is not None), default=(0, "", 0))
+        if not host:
+            raise StoreUnavailable("no Sentinel names a master")
         if self._server is None or self._server.address != (host, port):
             _log.info("the Sentinels name a master", extra={"fields": {"host": host, "port": port}})
             if self._server is not None:
                 self._server.close()
-            self._server = Server((host, port), self._login)
+            self._server = Server((host, port), self._login, is_master=True)
+
+    async def check(self) -> None:
+        """Leave the master if it is none any more, or if the Sentinels name another one: it may not know yet."""
+        with contextlib.suppress(StoreUnavailable):
+            await self.refresh()
+        if self._server is not None:
+            await self._server.check()
+
+    async def _named(self, client: Redis) -> tuple[int, str, int] | None:
+        """Return a Sentinel's vote, and the host and port of its master; None where it knows none that is up."""
+        try:
+            state: Any = await client.sentinel_master(self._service)
+        except (RedisError, OSError):
+            return None
+        if state["is_sdown"] or state["is_odown"] or not state["is_master"]:
+            return None
+        return int(state["config-epoch"]), state["ip"], int(state["port"])
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -214,6 +249,10 @@ class Cluster:
             self._refreshing = asyncio.create_task(self._refresh(), name="playclock redis slots")
         await asyncio.shield(self._refreshing)
 
+    async def check(self) -> None:
+        """Leave servers that are no masters any more."""
+        await asyncio.gather(*(server.check() for server in list(self._servers.values())))
+
     async def close(self) -> None:
         """Let go of all connections."""
         for server in self._servers.values():
@@ -221,7 +260,9 @@ class Cluster:
 
     async def _refresh(self) -> None:
         try:
-            for address in dict.fromkeys([*self._servers, *self._seeds]):
+            known = dict.fromkeys([*self._servers, *self._seeds])
+            # Those first that answer right now: one that stands still would hold up everybody.
+            for address in sorted(known, key=lambda address: self._server(address).ready() is None):
                 try:
                     [slots] = await (await self._server(address).link()).ask([("CLUSTER", "SLOTS")])
                 except StoreUnavailable:
@@ -237,7 +278,7 @@ class Cluster:
     def _server(self, address: Address) -> Server:
         server = self._servers.get(address)
         if server is None:
-            server = self._servers[address] = Server(address, self._login)
+            server = self._servers[address] = Server(address, self._login, is_master=False)
         return server
 
 

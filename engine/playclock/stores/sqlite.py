@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
-from playclock.stores.base import PARTITIONS, Commit, Conflict, Due, Record, StoredEvent, StoreUnavailable
+from playclock.stores.base import ONE_EPOCH, PARTITIONS, Commit, Conflict, Due, Record, StoredEvent, StoreUnavailable
 from playclock.stores.keys import check_keys
 from playclock.stores.sqlite_collect import collect
 from playclock.stores.sqlite_file import open_file, translated
@@ -75,6 +75,11 @@ class SqliteStore:
         self._check_open()
         check_keys(commits)
         return await self._writer.commit(commits) if commits else []
+
+    async def epoch(self, partition: int) -> str:  # noqa: ARG002 - one file holds all partitions
+        """Return the only epoch that there is: what was answered is on the disk."""
+        self._check_open()
+        return ONE_EPOCH
 
     async def due(self, partition: int, before_ms: int, limit: int, *, after: Due | None = None) -> list[Due]:
         """Return entries of the partition's due index."""

@@ -39,6 +39,8 @@ class _Group:
     def take(self, commit: Commit) -> Conflict | None:
         """Take the commit in, or leave everything as it is."""
         rows = self._rows
+        if commit.epoch:  # there is none but ONE_EPOCH
+            return Conflict({put.key: self._current(put.key) for put in commit.puts})
         for put in commit.puts:
             row = rows.get(put.key)
             if put.expect != (ABSENT if row is None else row.version):
