@@ -122,3 +122,14 @@ def test_a_terminal_gets_readable_lines(monkeypatch: pytest.MonkeyPatch) -> None
     configure("info")
     logging.getLogger("playclock.test").info("hello")
     assert re.fullmatch(r"\d\d:\d\d:\d\d info playclock\.test: hello\n", stream.getvalue())
+
+
+@pytest.mark.usefixtures("root_logger")
+def test_fields_of_the_process_are_in_every_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", json_lines=True, always={"worker": 3})
+    logging.getLogger("playclock").info("it began")
+    configure("info", json_lines=False, always={"worker": 3})
+    logging.getLogger("playclock").info("it began")
+    first, second = capsys.readouterr().err.splitlines()
+    assert json.loads(first)["worker"] == 3
+    assert second.endswith("playclock: it began worker=3")

@@ -21,6 +21,11 @@ _PLAIN: Final = "\x1b[0m"
 class JsonFormatter(logging.Formatter):
     """Writes a record as one line of ASCII JSON, its traceback included."""
 
+    def __init__(self, always: Mapping[str, object] | None = None) -> None:
+        """Write the fields of `always` in every line."""
+        super().__init__()
+        self._always = dict(always or {})
+
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         entry: dict[str, object] = {
@@ -29,7 +34,9 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        entry |= {f"{name}_" if name in _RESERVED else name: _plain(value) for name, value in _fields(record).items()}
+        entry |= {
+            f"{name}_" if name in _RESERVED else name: _plain(value) for name, value in (self._always | _fields(record)).items()
+        }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         if record.stack_info:
@@ -40,11 +47,16 @@ class JsonFormatter(logging.Formatter):
 class TerminalFormatter(logging.Formatter):
     """Writes a record as a line for people. Only a traceback takes more lines, below it."""
 
+    def __init__(self, always: Mapping[str, object] | None = None) -> None:
+        """Write the fields of `always` in every line."""
+        super().__init__()
+        self._always = dict(always or {})
+
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, and the traceback if there is one."""
         level = record.levelname.lower()
         colour = _COLOURS.get(level)
-        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
+        fields = "".join(f" {name}={value}" for name, value in (self._always | _fields(record)).items())
         text = visible(f"{record.name}: {record.getMessage()}{fields}")
         line = f"{_time(record):%H:%M:%S} {f'{colour}{level}{_PLAIN}' if colour else level} {text}"
         below = [self.formatException(record.exc_info)] if record.exc_info else []
@@ -52,12 +64,15 @@ class TerminalFormatter(logging.Formatter):
         return "\n".join([line, *below])
 
 
-def configure(level: str, *, json_lines: bool | None = None) -> None:
-    """Send all logging from the level on to stderr; as JSON lines unless stderr is a terminal or the caller says."""
+def configure(level: str, *, json_lines: bool | None = None, always: Mapping[str, object] | None = None) -> None:
+    """Send all logging from the level on to stderr; as JSON lines unless stderr is a terminal or the caller says.
+
+    The fields of `always` are in every line: which of several processes writes it.
+    """
     if json_lines is None:
         json_lines = not sys.stderr.isatty()
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if json_lines else TerminalFormatter())
+    handler.setFormatter((JsonFormatter if json_lines else TerminalFormatter)(always))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -1,5 +1,6 @@
 """An archive together with what fills it: what an engine is given, and what its owner opens and closes."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from types import TracebackType
@@ -17,16 +18,20 @@ _log = logging.getLogger(__name__)
 class ArchiveOfStore:
     """The archive of what happens in a store. A `playclock.engine.history.FilledArchive`."""
 
-    def __init__(self, database: Database, store: Store) -> None:
+    def __init__(self, database: Database, store: Store, *, fills: bool = True) -> None:
         self.history: Final = Archive(database)
         """What is archived."""
         self.projector: Final = Projector(store, database)
         self._database: Final = database
+        self._fills: Final = fills
 
     @classmethod
-    async def open(cls, url: str, store: Store) -> Self:
-        """Open the database at the address. Raises ArchiveError, StoreAway; one that is away is waited for."""
-        archive = cls(Database(url), store)
+    async def open(cls, url: str, store: Store, *, fills: bool = True) -> Self:
+        """Open the database at the address. Raises ArchiveError, StoreAway; one that is away is waited for.
+
+        One that does not fill it leaves that to another process, and only shows what is there.
+        """
+        archive = cls(Database(url), store, fills=fills)
         try:
             await archive.projector.check()
         except ArchiveAway as error:
@@ -66,11 +71,14 @@ class ArchiveOfStore:
 
     async def run(self) -> None:
         """Archive what there is and what comes, until cancelled."""
+        if not self._fills:
+            await asyncio.Event().wait()
         await self.projector.run()
 
     async def finish(self, within_sec: float) -> None:
         """Archive what there is, as far as that can be done at once."""
-        await self.projector.finish(within_sec)
+        if self._fills:
+            await self.projector.finish(within_sec)
 
     async def close(self) -> None:
         """Finish what is under way and let go of the database."""

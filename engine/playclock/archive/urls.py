@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 IN_MEMORY = "sqlite://"
 
 
-async def open_archive(url: str, store: Store) -> "ArchiveOfStore":
+async def open_archive(url: str, store: Store, *, fills: bool = True) -> "ArchiveOfStore":
     """Open the archive at the address for what happens in the store, and make sure that it is this store's.
 
     `sqlite:///FILE` is for one machine, `sqlite://` (in memory) for tests, `postgresql://USER@HOST/NAME` for many processes.
-    One that is away is waited for. Raises ArchiveError, with a sentence for the operator, if there can be none.
+    One that is away is waited for. Without `fills` another process has to fill it. Raises ArchiveError, with a sentence for
+    the operator, if there can be none.
     """
     try:
         from playclock.archive.archiving import ArchiveOfStore  # noqa: PLC0415
@@ -26,7 +27,7 @@ async def open_archive(url: str, store: Store) -> "ArchiveOfStore":
         raise ArchiveNotInstalled(
             "an archive needs packages that are not installed: pip install 'playclock[archive]'"
         ) from error
-    return await ArchiveOfStore.open(url, store)
+    return await ArchiveOfStore.open(url, store, fills=fills)
 
 
 def archive_beside(store_url: str) -> str | None:

@@ -1,9 +1,11 @@
 """Addresses on the command line: HOST:PORT, and whether other machines can reach one."""
 
+import contextlib
 import ipaddress
 import os
 import re
 import socket
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import click
@@ -23,6 +25,11 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        """The family of the sockets that are bound to it."""
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
 
     @property
     def is_loopback(self) -> bool:
@@ -62,12 +69,11 @@ def refuse_exposure(option: str, address: Address, *, insecure: bool) -> None:
     )
 
 
-def bind(address: Address) -> socket.socket:
-    """Return a socket that is bound to the address. Raises Failure where that cannot be."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+def bind(address: Address, *, shared: bool = False) -> socket.socket:
+    """Return a socket that listens on the address, `shared` with other processes that ask so. Raises Failure."""
     both = address.host == "::" and socket.has_dualstack_ipv6()
     try:
-        listener = socket.create_server(tuple(address), family=family, dualstack_ipv6=both)
+        listener = socket.create_server(tuple(address), family=address.family, dualstack_ipv6=both, reuse_port=shared)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise Failure(f"cannot listen on {address}: {reason}; name another address, or port 0 for a free one") from None
@@ -75,3 +81,19 @@ def bind(address: Address) -> socket.socket:
     # an answer's body waits 40 ms for the client to acknowledge its headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+@contextlib.contextmanager
+def reserved(address: Address) -> Iterator[Address]:
+    """Keep a port for processes that share it, without listening there; yields the address with the port that 0 picked.
+
+    Raises Failure where it cannot be had.
+    """
+    # Those who share a port do not disturb each other, so one that others share would look free: ask for it alone first.
+    with bind(address) as alone:
+        found = Address(address.host, alone.getsockname()[1])
+    with socket.socket(address.family, socket.SOCK_STREAM) as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind(tuple(found))
+        yield found

@@ -37,7 +37,7 @@ def store_option(command: Command) -> Command:
         show_default=True,
         envvar="PLAYCLOCK_STORE",
         show_envvar=True,
-        help="Where sessions and money lie: memory:// or sqlite:///FILE.",
+        help="Where sessions and money lie: memory://, sqlite:///FILE, redis://HOST:PORT/0, redis+sentinel:// or redis+cluster://.",
     )(command)
 
 

@@ -1,12 +1,14 @@
 """`playclock serve`: reads the command line, tunes the process, and hands over to `playclock.cli.serving`."""
 
 import os
+import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from playclock import log, settings
-from playclock.cli.addresses import ADDRESS, Address, refuse_exposure
+from playclock.cli.addresses import ADDRESS, Address, refuse_exposure, reserved
 from playclock.cli.failures import UsageFailure
 from playclock.cli.options import (
     DEFAULT_GRPC,
@@ -51,8 +53,10 @@ from playclock.cli.tuning import allow_connections, run, tune
     show_default=True,
     envvar="PLAYCLOCK_WORKERS",
     show_envvar=True,
-    help="Processes that serve; this version knows one.",
+    help="Processes that share the ports, restarted when they die. On Redis they share the work; on SQLite they spread what "
+    "computes, but still write one after another. memory:// has one.",
 )
+@click.option("--worker", type=int, envvar="PLAYCLOCK_WORKER", hidden=True, help="Which of the workers this is.")
 @insecure_option
 @click.option(
     "--tuning/--no-tuning",
@@ -72,6 +76,7 @@ def serve(
     http: Address,
     grpc: Address,
     workers: int,
+    worker: int | None,
     insecure: bool,
     tuning: bool,
     log_level: str,
@@ -81,12 +86,22 @@ def serve(
     Prints one line `ready grpc=HOST:PORT http=HOST:PORT store=URL` on stdout when it serves; logs go to stderr. SIGTERM and
     SIGINT finish the calls that are under way and exit 0; a second signal hurries.
     """
-    if workers != 1:
-        raise UsageFailure("--workers must be 1: this version serves a store with one process")
     refuse_exposure("--http", http, insecure=insecure)
     refuse_exposure("--grpc", grpc, insecure=insecure)
     require_http()
-    log.configure(log_level)
+    if workers > 1:
+        log.configure(log_level)
+        options = {
+            "PLAYCLOCK_CONFIG": config,
+            "PLAYCLOCK_STORE": store,
+            "PLAYCLOCK_ARCHIVE": archive,
+            "PLAYCLOCK_INSECURE": int(insecure),
+            "PLAYCLOCK_TUNING": int(tuning),
+            "PLAYCLOCK_LOG_LEVEL": log_level,
+        }
+        _supervise(workers, options, provision=provision, http=http, grpc=grpc)
+        return
+    log.configure(log_level, always={} if worker is None else {"worker": worker})
     rules = settings.load(config, os.environ)
     allow_connections()
     if tuning:
@@ -94,5 +109,30 @@ def serve(
     # Only now: grpc reads its settings when it is imported.
     from playclock.cli.serving import Plan, serve_until_stopped  # noqa: PLC0415
 
-    plan = Plan(store=store, archive=archive, http=http, grpc=grpc, settings=rules, provision=provision, tuned=tuning)
+    plan = Plan(
+        store=store,
+        archive=archive,
+        http=http,
+        grpc=grpc,
+        settings=rules,
+        provision=provision,
+        tuned=tuning,
+        worker=worker,
+    )
     run(lambda: serve_until_stopped(plan), tuned=tuning)
+
+
+def _supervise(workers: int, options: Mapping[str, object], *, provision: Path | None, http: Address, grpc: Address) -> None:
+    """Keep the ports, and let workers serve there."""
+    from playclock.cli.supervising import Orders, supervise_until_stopped  # noqa: PLC0415 one process needs none of it
+
+    if options["PLAYCLOCK_STORE"] == "memory://":
+        raise UsageFailure(
+            "--workers needs a store that processes can share, and memory:// lies within one: redis:// or sqlite://"
+        )
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise UsageFailure("--workers needs ports that processes can share, which this system does not have")
+    with reserved(http) as http_kept, reserved(grpc) as grpc_kept:
+        given = {**options, "PLAYCLOCK_HTTP": http_kept, "PLAYCLOCK_GRPC": grpc_kept}
+        orders = Orders({name: str(value) for name, value in given.items() if value is not None}, provision)
+        run(lambda: supervise_until_stopped(workers, orders), tuned=False)

@@ -25,7 +25,7 @@ from playclock.engine import Engine
 from playclock.engine.timekeeper import keep_time
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.rpc.partner import connect
-from playclock.rpc.server import AddressInUse, Server, start
+from playclock.rpc.server import AddressInUse, Server
 from playclock.settings import Settings
 from playclock.stores.base import Store
 from playclock.stores.urls import open_store
@@ -49,18 +49,28 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     provision: Path | None
     tuned: bool
+    worker: int | None = None
+    """Which of several processes this is that share the ports under a supervisor; None where it is the only one.
+
+    The first one, 0, fills the archive: several could, but all but one in vain. When it dies, its successor goes on.
+    """
+
+    @property
+    def shares(self) -> bool:
+        """Whether other processes listen on the same ports."""
+        return self.worker is not None
 
 
 async def serve_until_stopped(plan: Plan) -> None:
     """Serve as planned until a signal. Raises Failure, StoreError, ConfigurationError where it cannot start."""
-    with stoppable() as stopping:
+    with stoppable(supervised=plan.shares) as stopping:
         async with contextlib.AsyncExitStack() as parts:
             await _serve(plan, stopping, parts)
 
 
 async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStack) -> None:
     estate = None if plan.provision is None else provisioning.load(plan.provision, os.environ)
-    listener = parts.enter_context(bind(plan.http))
+    listener = parts.enter_context(bind(plan.http, shared=plan.shares))
     store = await open_store(plan.store)
     parts.push_async_callback(store.close)
     clock = await parts.enter_async_context(keep_time(store))
@@ -81,12 +91,12 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
         applied = await apply_file(InProcessChannel(engine, operator=True), estate)
         changed = {"created": len(applied.created), "updated": len(applied.updated), "revision": applied.revision}
         _log.info("provisioning applied", extra={"fields": changed})
-    grpc_server = await _start_grpc(engine, plan.grpc)
+    grpc_server = await _start_grpc(engine, plan.grpc, shared=plan.shares)
     parts.push_async_callback(grpc_server.drain, 0)
     http_server = await _start_http(engine, listener, plan)
     if plan.tuned:
         settle()
-    if archive is not None:
+    if archive is not None and not plan.worker:
         _log.info("archiving", extra={"fields": {"archive": without_password(_archive_url(plan) or "")}})
     stopping.ready()
     click.echo(f"ready grpc={grpc_server.address} http={http_server.address} store={without_password(plan.store)}")
@@ -105,7 +115,7 @@ async def _open_archive(plan: Plan, store: Store) -> "ArchiveOfStore | None":
         _log.warning("no archive is kept", extra={"fields": {"cause": cause}})
         return None
     try:
-        return await open_archive(url, store)
+        return await open_archive(url, store, fills=not plan.worker)
     except ArchiveNotInstalled as error:
         if plan.archive:
             raise
@@ -117,10 +127,11 @@ def _archive_url(plan: Plan) -> str | None:
     return plan.archive or archive_beside(plan.store)
 
 
-async def _start_grpc(engine: Engine, address: Address) -> Server:
-    bind(address).close()  # says why an address cannot be had, which gRPC does not
+async def _start_grpc(engine: Engine, address: Address, *, shared: bool) -> Server:
+    if not shared:
+        bind(address).close()  # says why an address cannot be had, which gRPC does not
     try:
-        return await start(engine, str(address))
+        return await Server.start(engine, str(address), options=(("grpc.so_reuseport", int(shared)),))
     except AddressInUse:
         raise Failure(f"cannot listen on {address} for gRPC; name another address, or port 0 for a free one") from None
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -19,13 +20,18 @@ _log = logging.getLogger(__name__)
 class Stopping:
     """Hears the signals of one server."""
 
-    def __init__(self) -> None:
-        """Listen from now on. A signal that comes before `ready` cancels the current task."""
+    def __init__(self, *, supervised: bool = False) -> None:
+        """Listen from now on. A signal that comes before `ready` cancels the current task.
+
+        Where a supervisor holds the other end of stdin, its end is such a signal: nobody would stop us any more.
+        """
         self.requested = asyncio.Event()
         self._hurried = asyncio.Event()
         self._starting = asyncio.current_task()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._hear)
+        if supervised:
+            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._abandoned)
 
     def ready(self) -> None:
         """Say that the server has started: from now on a signal is no reason to give up."""
@@ -50,6 +56,10 @@ class Stopping:
             await _finish(parts, 0)
         await finishing
 
+    def _abandoned(self) -> None:
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        self._hear()
+
     def _hear(self) -> None:
         if self.requested.is_set():
             self._hurried.set()
@@ -59,9 +69,9 @@ class Stopping:
 
 
 @contextlib.contextmanager
-def stoppable() -> Iterator[Stopping]:
+def stoppable(*, supervised: bool = False) -> Iterator[Stopping]:
     """Hear signals while a server starts and runs. One that comes before it is ready ends it, and is no failure."""
-    stopping = Stopping()
+    stopping = Stopping(supervised=supervised)
     try:
         yield stopping
     except asyncio.CancelledError:

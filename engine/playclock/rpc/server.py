@@ -54,10 +54,11 @@ class Server:
     async def start(cls, engine: Engine, address: str = "127.0.0.1:0", *, options: tuple[tuple[str, Any], ...] = ()) -> Self:
         """Serve on HOST:PORT, port 0 for a free one. Raises AddressInUse.
 
-        `options` go to gRPC after ours, and so win.
+        `options` of gRPC's take the place of ours.
         """
         dispatcher = Dispatcher(engine)
-        server = grpc.aio.server(options=(*OPTIONS, *options))
+        # Not one after the other: of an option that is given twice, gRPC takes the first for some, the last for others.
+        server = grpc.aio.server(options=tuple((dict(OPTIONS) | dict(options)).items()))
         server.add_generic_rpc_handlers((_Handlers(dispatcher),))
         reflection.enable_server_reflection((*dispatcher.services, HEALTH, reflection.SERVICE_NAME), server)
         try:
