@@ -16,7 +16,7 @@ import pytest
 class Loader:
     """The process that plays, and what it has answered over all its lives."""
 
-    def __init__(self, path: Path, *arguments: str) -> None:
+    def __init__(self, path: Path | str, *arguments: str) -> None:
         self.otts: set[str] = set()
         self.opened: dict[str, str] = {}
         self.ended: dict[str, dict[str, Any]] = {}
@@ -93,7 +93,7 @@ def start_loader() -> Iterator[StartLoader]:
     """Start processes that play on a file, and fill an archive if one is named."""
     loaders: list[Loader] = []
 
-    def start_loader(path: Path, *arguments: str) -> Loader:
+    def start_loader(path: Path | str, *arguments: str) -> Loader:
         loaders.append(Loader(path, *arguments))
         return loaders[-1]
 

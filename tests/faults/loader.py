@@ -1,4 +1,4 @@
-"""Runs an engine on an SQLite file under load, until it is killed, and prints what it has answered.
+"""Runs an engine on a store, an SQLite file or an address, under load until it is killed, and prints what it has answered.
 
 With a second argument it also fills the archive at that address, and prints what is logged as an error.
 
@@ -21,7 +21,7 @@ from playclock.core.estate import AccountPlan, Cafe, Game, hash_key
 from playclock.core.tariff import Rounding, Tariff
 from playclock.engine import OPERATOR, Engine
 from playclock.errors import EngineError
-from playclock.stores.sqlite import SqliteStore
+from playclock.stores.urls import open_store
 
 GAME_ID = "3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d"
 ADDRESSES = ("127.0.0.1", "10.0.0.1")
@@ -77,8 +77,8 @@ class ErrorTeller(logging.Handler):
 
 
 async def run(path: str, seed: int, archive_url: str | None) -> None:
-    """Open the file and play on it with many players at once."""
-    store = await SqliteStore.open(path)
+    """Open the store and play on it with many players at once."""
+    store = await open_store(path if "://" in path else f"sqlite:///{path}")
     archive = None if archive_url is None else await open_archive(archive_url, store)
     async with Engine(store, clock=SystemClock(), archive=archive) as engine:
         await engine.estate.apply(ESTATE)
@@ -89,8 +89,10 @@ async def run(path: str, seed: int, archive_url: str | None) -> None:
 def main() -> None:
     """Fork a child for each line `go`, and say how it ended."""
     path, *archive_urls = sys.argv[1:]
+    # Once, and not in each child.
+    importlib.import_module("playclock.stores.redis_urls" if "://" in path else "playclock.stores.sqlite")
     if archive_urls:
-        importlib.import_module("playclock.archive.archiving")  # once, and not in each child
+        importlib.import_module("playclock.archive.archiving")
         logging.basicConfig(level=logging.ERROR, handlers=[ErrorTeller()])
     for seed, _ in enumerate(sys.stdin):
         child = os.fork()

@@ -1,20 +1,17 @@
-"""kill -9 under load, fifty times on one file: what was answered is there, once, and the money adds up."""
+"""kill -9 under load, again and again on one store: what was answered is there, once, and the money adds up."""
 
 import random
-import sqlite3
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from playclock.core.charge import Account
-from playclock.core.codec import Codec
-from playclock.core.ids import account_key, ott_key, session_key
-from playclock.core.ledger import Transfer
-from playclock.core.ott import Ott
-from playclock.core.outbox import decode
-from playclock.core.records import Happening, SessionEvent
-from playclock.core.session import Session, State, is_live
+from playclock.core.ids import ott_key, session_key
+from playclock.core.records import Happening
+from playclock.core.session import State, is_live
+
+from tests.faults.books import Books, books_in_file, books_in_redis
+from tests.redis_servers import RedisServer, durable, running
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Loader, StartLoader
@@ -22,34 +19,21 @@ if TYPE_CHECKING:
 CYCLES = 50
 OPENING_MICROS = 10**15
 
-SESSIONS, OTTS, ACCOUNTS = Codec(Session), Codec(Ott), Codec(Account)
 
-
-class Books:
-    """All that lies in the file."""
-
-    def __init__(self, path: Path) -> None:
-        connection = sqlite3.connect(path)
-        records = dict(connection.execute("SELECT key, data FROM records").fetchall())
-        events = [decode(data) for (data,) in connection.execute("SELECT data FROM events").fetchall()]
-        connection.close()
-        kinds = {key: key.split(":")[1] for key in records}
-        self.sessions = {key: SESSIONS.decode(data) for key, data in records.items() if kinds[key] == "session"}
-        self.otts = {key: OTTS.decode(data) for key, data in records.items() if kinds[key] == "ott"}
-        self.account = ACCOUNTS.decode(records[account_key("cafe-1")])
-        self.told = Counter((event.session.id, event.happening) for event in events if isinstance(event, SessionEvent))
-        self.transfers = [event for event in events if isinstance(event, Transfer)]
-
-
-@pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory, start_loader: "StartLoader") -> tuple["Loader", Books]:
+@pytest.fixture(scope="module", params=["sqlite", "redis"])
+def story(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, start_loader: "StartLoader"
+) -> Iterator[tuple["Loader", Books]]:
     """Kill it so many times, at moments that the seed decides, and open the books."""
-    path = tmp_path_factory.mktemp("kill") / "play.db"
-    dice, loader = random.Random(20_261_120), start_loader(path)
-    for _ in range(CYCLES):
-        loader.live_and_die(dice.randrange(200), dice.uniform(0, 0.01))
-    loader.close()
-    return loader, Books(path)
+    folder = tmp_path_factory.mktemp("kill")
+    dice = random.Random(20_261_120)
+    servers = [RedisServer(folder / "redis", *durable())] if request.param == "redis" else []
+    with running(servers):
+        loader = start_loader(servers[0].url if servers else folder / "play.db")
+        for _ in range(CYCLES):
+            loader.live_and_die(dice.randrange(200), dice.uniform(0, 0.01))
+        loader.close()
+        yield loader, books_in_redis(servers[0]) if servers else books_in_file(folder / "play.db")
 
 
 def test_there_was_a_load_worth_the_name(story: tuple["Loader", Books]) -> None:
