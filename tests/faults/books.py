@@ -13,6 +13,7 @@ from playclock.core.ott import Ott
 from playclock.core.outbox import decode
 from playclock.core.records import SessionEvent
 from playclock.core.session import Session
+from playclock.stores.redis_commits import record_in
 
 from tests.redis_servers import RedisServer
 
@@ -41,10 +42,11 @@ def books_in_file(path: Path) -> Books:
 
 
 def books_in_redis(server: RedisServer) -> Books:
-    """Read all there is, as it lies there: a record follows its version and its flags."""
+    """Read all there is, as it lies there."""
     with server.client() as client:
         keys = list(client.scan_iter("{p:??}r*", count=10_000))
         found = dict(zip(keys, client.mget(keys), strict=True))
         streams = [client.xrange(stream) for stream in client.scan_iter("{p:??}events", count=10_000)]
-    records = {f"{key[3:5].decode()}{key[7:].decode()}": data[9:] for key, data in found.items()}
+    lying = {f"{key[3:5].decode()}{key[7:].decode()}": record_in(data) for key, data in found.items()}
+    records = {key: record.data for key, record in lying.items() if record is not None}
     return Books(records, [fields[b"d"] for entries in streams for _, fields in entries])

@@ -1,4 +1,4 @@
-"""kill -9 right before and right after each commit, and a power cut anywhere in what Redis wrote: commits are whole or absent."""
+"""kill -9 right before and after each commit, and a power cut anywhere in what Redis wrote: commits are whole or absent."""
 
 import random
 import subprocess
