@@ -22,8 +22,6 @@ SAMPLES: Final = 3
 """How often it is asked each time: the quickest answer is the truest."""
 TRIP_MS_MAX: Final = 200
 """An answer that took longer tells too little."""
-PATIENCE: Final = 2
-"""How many looks in a row have to see a difference that is no drift."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +58,8 @@ class Timekeeper:
         """What this host's wall clock is ahead of our time."""
         self._server = server
         self._store = store
-        self._doubts = 0
+        self._doubt_ms: int | None = None
+        """The difference that the last look saw and that was no drift."""
 
     @classmethod
     async def start(cls, server: TellsTime, store: Store, host: HostClock | None = None) -> Self:
@@ -100,22 +99,25 @@ class Timekeeper:
             return
         now_ms = clock.at_ns(elapsed_ns) // 1_000_000
         todo = course(now_ms=now_ms, server_ms=server_ms, offset_ms=pulse.offset_ms, beat_ms=pulse.beat_ms)
-        self._doubts = 0 if isinstance(todo, Slew) else self._doubts + 1
+        if not isinstance(todo, Slew) and not self._is_seen_twice(server_ms + pulse.offset_ms - now_ms):
+            return
         match todo:
             case Slew(error_ms):
+                self._doubt_ms = None
                 # What may be the trip's own doing is left alone.
                 clock.slew(0 if abs(error_ms) <= trip_ms // 2 else error_ms)
-            case _ if self._doubts < PATIENCE:
-                return
             case CatchUp(error_ms):
-                self._doubts = 0
+                self._doubt_ms = None
                 self.catch_ups += 1
                 clock.jump(error_ms)
                 _log.warning("this process fell behind the others; its time moves ahead", extra={"fields": {"by_ms": error_ms}})
             case SetApart(offset_ms):
-                self._doubts = 0
                 await self._set_apart(version, pulse, server_ms, offset_ms)
         self._compare(clock.host.wall_ms())
+
+    def _is_seen_twice(self, error_ms: int) -> bool:
+        before_ms, self._doubt_ms = self._doubt_ms, error_ms
+        return before_ms is not None and abs(error_ms - before_ms) <= STEP_MS
 
     async def _set_apart(self, version: int, pulse: Pulse, server_ms: int, offset_ms: int) -> None:
         """Let everybody know the offset. If somebody else is faster, the next look sees what they wrote."""
@@ -123,6 +125,7 @@ class Timekeeper:
         (conflict,) = await self._store.commit([Commit(partition=0, puts=(put,))])
         if conflict is not None:
             return
+        self._doubt_ms = None
         self.steps += 1
         set_by_ms = pulse.offset_ms - offset_ms
         fields = {"set_by_ms": set_by_ms, "server_ms": server_ms, "offset_ms": offset_ms}
