@@ -95,7 +95,11 @@ class Journal:
         """Keep a commit that was acknowledged now. One without puts is not kept: nothing would tell whether it was lost."""
         if not commit.puts:
             return
-        size = sum(len(put.data) + _PUT_BYTES for put in commit.puts) + sum(len(event.data) for event in commit.events)
+        size = len(commit.puts) * _PUT_BYTES  # loops, for this is done for every heartbeat
+        for put in commit.puts:
+            size += len(put.data)
+        for event in commit.events:
+            size += len(event.data)
         entries = self._entries.get(commit.partition)
         if entries is None:
             entries = self._entries[commit.partition] = deque()
