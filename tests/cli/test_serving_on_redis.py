@@ -34,7 +34,13 @@ PORTS = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]
 OPERATOR = (("authorization", "Bearer dev-operator-token"),)
 GAME = (("x-api-key", "dev-game-key"),)
 GAME_ID = "3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d"
-README_POLICY = (Path(__file__).parent.parent.parent / "README.md").read_text("utf-8").split("```json\n")[1].split("```")[0]
+README_POLICY = (
+    (Path(__file__).parent.parent.parent / "README.md")
+    .read_text("utf-8")
+    .split("\n## Several machines\n")[1]
+    .split("```json\n")[1]
+    .split("```")[0]
+)
 
 
 class Client:
@@ -147,6 +153,8 @@ def test_a_server_on_redis_keeps_its_password_to_itself(start: "Start", run: "Ru
     (server,) = redis.servers
     server.say("ACL", "SETUSER", "play", "on", ">hunter2", "~*", "&*", "+@all")
     url = f"redis://play:hunter2@127.0.0.1:{server.port}/0"
+    applied = run("apply", ESTATE[1], "--store", url)
+    assert (applied.returncode, applied.stderr) == (0, "")
     process = start("serve", *PORTS, *ESTATE, "--store", url)
     ready = process.ready()
     assert ready["store"] == f"redis://***@127.0.0.1:{server.port}/0"

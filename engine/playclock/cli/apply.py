@@ -25,9 +25,9 @@ from playclock.cli.printing import print_json
 from playclock.cli.remote import authorization, calling
 from playclock.cli.rpc_failures import told_in_sentences
 from playclock.cli.teaching import example
-from playclock.clock import SystemClock
 from playclock.core.timers import Timers
 from playclock.engine import Engine
+from playclock.engine.timekeeper import keep_time
 from playclock.provisioning import ProvisioningFile
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.stores.urls import open_store
@@ -86,7 +86,7 @@ async def _store_channel(url: str, timers: Timers) -> AsyncIterator[grpc.aio.Cha
     store = await open_store(url)
     try:
         with told_in_sentences(without_password(url)):
-            async with Engine(store, clock=SystemClock(), timers=timers, background=False) as engine:
+            async with keep_time(store) as clock, Engine(store, clock=clock, timers=timers, background=False) as engine:
                 yield InProcessChannel(engine, operator=True)
     finally:
         await store.close()
