@@ -70,6 +70,13 @@ def test_a_chain_that_holds_is_said_to(run: "Run", exported: Path) -> None:
     assert (result.returncode, result.stdout) == (0, "the chain holds\n")
 
 
+def test_a_file_without_a_settlement_proves_nothing(run: "Run", exported: Path) -> None:
+    exported.write_text("")
+    result = run("settlements", "verify", str(exported))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "holds no settlement: there is nothing to check" in result.stderr
+
+
 def test_a_settlement_that_was_changed_is_named(run: "Run", exported: Path) -> None:
     exported.write_text(exported.read_text().replace('"amount_micros":1000000', '"amount_micros":1', 1))
     result = run("settlements", "verify", str(exported))

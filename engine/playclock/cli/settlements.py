@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, tzinfo
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from zoneinfo import ZoneInfo
@@ -173,7 +174,11 @@ def summarize(
 @click.option("--whole", is_flag=True, help="Also check that the file begins with each game's first settlement.")
 def verify(*, file: Path, whole: bool) -> None:
     """Check the chain of exported settlements, offline: that none was changed, left out or slipped in."""
-    problems = chain_problems(read_jsonl(file), whole=whole)
+    settlements = read_jsonl(file)
+    first = next(settlements, None)
+    if first is None:
+        raise Failure(f"{file} holds no settlement: there is nothing to check")
+    problems = chain_problems(chain((first,), settlements), whole=whole)
     if problems:
         raise Failure("\n".join(problems))
     click.echo("the chain holds")
