@@ -253,7 +253,10 @@ class RedisStore:
         return [index for index in waiting if isinstance(replies[index], hiredis.ReplyError)]
 
     def _say(self, sayings: Sequence[Command | Batch], link: Link) -> "asyncio.Future[list[Reply]]":
-        """Send commands. Commits that are acknowledged are kept, also if their caller does not wait any more."""
+        """Send commands. Commits that take effect are kept, also if their caller does not wait any more.
+
+        Nor is it waited for replicas: what others have seen and built on has to come back, or theirs could not either.
+        """
         if not any(isinstance(said, Batch) for said in sayings):
             return link.ask(cast("Sequence[Command]", sayings))
 

@@ -1,0 +1,205 @@
+"""Redis loses what it had acknowledged: the tail of its file, or what no replica has when one takes over.
+
+No used OTT lives again; what this process was answered is put back, or told; the ledger adds up.
+"""
+
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playclock.core.answers import Opened, Refused, Result
+from playclock.core.ott import Refusal
+from playclock.core.session import State
+from playclock.core.signing import sign_launcher
+from playclock.engine.callers import SignedRequest
+from playclock.errors import RequestReplayed
+from playclock.stores.redis import RedisStore
+from playclock.stores.redis_urls import open_redis
+
+from tests.redis_books import back, check_books, stored_ott
+from tests.redis_relay import Relay
+from tests.redis_servers import RedisServer, durable, running
+
+if TYPE_CHECKING:
+    from tests.conftest import World, WorldMaker
+
+MINUTE = 1_000_000
+
+
+class Restart:
+    """A power cut: a server starts again without the end of its file."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        (self.server,) = stack.enter_context(running([RedisServer(folder / "only", *durable())]))
+        self._size = 0
+
+    @property
+    def port(self) -> int:
+        return self.server.port
+
+    def forget_from_now_on(self) -> None:
+        self._size = self._file.stat().st_size
+
+    def lose(self) -> int:
+        """Lose what was to be forgotten; return the port of what serves then."""
+        self.server.kill()
+        assert self._file.stat().st_size > self._size
+        os.truncate(self._file, self._size)
+        self.server.start()
+        return self.server.port
+
+    @property
+    def _file(self) -> Path:
+        return self.server.folder / "appendonly.aof"
+
+
+class Failover:
+    """A replica takes over to which the last things never came."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        (self.master,) = stack.enter_context(
+            running([RedisServer(folder / "master", *durable("--repl-diskless-sync-delay", "0"))])
+        )
+        self._relay = stack.enter_context(Relay(self.master.port))
+        arguments = durable("--replicaof", "127.0.0.1", str(self._relay.port))
+        (self.replica,) = stack.enter_context(running([RedisServer(folder / "replica", *arguments)]))
+
+    @property
+    def port(self) -> int:
+        return self.master.port
+
+    def forget_from_now_on(self) -> None:
+        deadline = time.monotonic() + 10
+        while self._offset(self.replica, "slave_repl_offset") != self._offset(self.master, "master_repl_offset"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        self._relay.is_swallowing = True
+
+    def lose(self) -> int:
+        self.master.kill()
+        self.replica.say("REPLICAOF", "NO", "ONE")
+        return self.replica.port
+
+    @staticmethod
+    def _offset(server: RedisServer, name: str) -> object:
+        return server.say("INFO", "replication").get(name)
+
+
+Loss = Restart | Failover
+Process = Callable[[Relay], Awaitable["World"]]
+
+
+@pytest.fixture(params=[Restart, Failover])
+def loss(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loss]:
+    with ExitStack() as stack:
+        yield request.param(tmp_path, stack)
+
+
+@pytest.fixture
+def relay(loss: Loss) -> Iterator[Relay]:
+    """Return this process's way to Redis."""
+    with Relay(loss.port) as relay:
+        yield relay
+
+
+@pytest.fixture
+async def process(make_world: "WorldMaker") -> AsyncIterator[Process]:
+    """Make worlds, each as another process on its own way to Redis."""
+    async with AsyncExitStack() as stack:
+
+        async def make(relay: Relay) -> "World":
+            store = await open_redis(relay.url)
+            stack.push_async_callback(store.close)
+            return await make_world(store)
+
+        yield make
+
+
+def journal_of(world: "World") -> tuple[int, int]:
+    assert isinstance(world.engine.store, RedisStore)
+    return world.engine.store.journal.put_back, world.engine.store.journal.given_up
+
+
+async def test_what_was_answered_comes_back_and_no_used_ott_lives_again(loss: Loss, relay: Relay, process: Process) -> None:
+    world = await process(relay)
+    await world.provision()
+    running_before = await world.open("pc-1")
+    ended_before = await world.open("pc-5")
+    used, unused, idle = await world.ott(pc="pc-2"), await world.ott(pc="pc-3"), await world.ott(pc="pc-4")
+    loss.forget_from_now_on()
+    opened = await world.redeem(used)
+    assert isinstance(opened, Opened)
+    await world.beat(running_before)
+    ended = await world.end(ended_before, counted_sec=7)
+    await world.engine.accounts.top_up(world.OPERATOR, world.ACCOUNT, 5 * MINUTE, request_id="paid")
+    late = await world.ott(await world.start("pc-6"))
+    relay.to = None
+    port = loss.lose()
+
+    # A process that knows nothing: there the used OTT lies unused, and is worth nothing all the same.
+    with Relay(port) as another_way:
+        another = await process(another_way)
+        assert (await stored_ott(another, used)).session_id is None
+        assert await another.redeem(used) == Refused(Refusal.EXPIRED)
+        assert await another.redeem(unused) == Refused(Refusal.EXPIRED)
+        assert await another.redeem(late) == Refused(Refusal.EXPIRED)
+
+        relay.to = port
+        assert await back(lambda: world.redeem(used)) == Refused(Refusal.ALREADY_USED)
+        assert await world.redeem(idle) == Refused(Refusal.EXPIRED)
+        for each in (world, another):
+            assert (await each.beat(opened.session_id)).result is Result.OK
+            assert (await each.beat(running_before)).result is Result.OK
+            assert (await each.get(ended_before)).state is State.ENDED
+        assert (await world.stored(ended_before)).client_play_duration_sec == ended.client_play_duration_sec == 7
+        put_back, given_up = journal_of(world)
+        assert put_back >= 5
+        assert given_up == 0
+        await another.engine.accounts.top_up(world.OPERATOR, world.ACCOUNT, 5 * MINUTE, request_id="paid")  # the repeat
+        await check_books(another, paid_in_micros=world.OPENING_MICROS + 5 * MINUTE)
+        # An OTT of the new epoch is as good as any.
+        assert isinstance(await another.redeem(await world.ott(pc="pc-7")), Opened)
+
+
+async def test_what_others_have_written_anew_stays_and_what_was_lost_there_is_told(
+    loss: Loss, relay: Relay, process: Process, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = await process(relay)
+    await world.provision()
+    loss.forget_from_now_on()
+    await world.engine.accounts.top_up(world.OPERATOR, world.ACCOUNT, 5 * MINUTE, request_id="lost")
+    await world.engine.accounts.top_up(world.OPERATOR, world.ACCOUNT, 3 * MINUTE, request_id="lost as well")
+    relay.to = None
+    with Relay(loss.lose()) as another_way:
+        another = await process(another_way)
+        # The very version that the first of the lost ones had made, on top of which the second would fit.
+        await another.engine.accounts.top_up(world.OPERATOR, world.ACCOUNT, MINUTE, request_id="new")
+        relay.to = another_way.to
+        await back(world.account)
+        assert (await world.account()).balance_micros == world.OPENING_MICROS + MINUTE
+        assert journal_of(world)[1] == 2
+        told = [line for line in caplog.records if "cannot be put back" in line.message]
+        assert len(told) == 2
+        await check_books(world, paid_in_micros=world.OPENING_MICROS + MINUTE)
+
+
+async def test_a_nonce_that_was_used_is_not_good_again(loss: Loss, relay: Relay, process: Process) -> None:
+    world = await process(relay)
+    await world.provision()
+    loss.forget_from_now_on()
+    said = {"method": "GET", "path": "/", "timestamp": str(world.engine.clock.now_ms() // 1000), "nonce": "the-nonce"}
+    signature = sign_launcher(world.SECRET.encode(), body_sha256=b"", **said)
+    request = SignedRequest(launcher_id=world.LAUNCHER_ID, signature=signature, body_sha256=b"", **said)
+    await world.engine.callers.launcher(request, use_nonce=True)
+    relay.to = None
+    relay.to = loss.lose()
+
+    async def replay() -> None:
+        with pytest.raises(RequestReplayed):
+            await world.engine.callers.launcher(request, use_nonce=True)
+
+    await back(replay)
