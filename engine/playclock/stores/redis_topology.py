@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from playclock.stores.base import PARTITIONS, StoreUnavailable
 from playclock.stores.redis_link import CONNECT_SEC, Link, Login
+from playclock.stores.redis_once import Once
 
 Address = tuple[str, int]
 
@@ -164,6 +165,7 @@ class Sentinels:
         self._service = service
         self._login = login
         self._server: Server | None = None
+        self._refreshing = Once(self._refresh, "playclock redis sentinels")
 
     def ready(self, partition: int) -> Link | None:  # noqa: ARG002 - all partitions lie in one place
         """Return the connection to the master, if there is one."""
@@ -182,6 +184,9 @@ class Sentinels:
 
     async def refresh(self) -> None:
         """Ask all Sentinels who is master: of several answers the one from the latest vote. Raises StoreUnavailable."""
+        await self._refreshing.run()
+
+    async def _refresh(self) -> None:
         answers = await asyncio.gather(*map(self._named, self._sentinel.sentinels))
         _, host, port = max((answer for answer in answers if answer is not None), default=(0, "", 0))
         if not host:
@@ -211,6 +216,7 @@ class Sentinels:
 
     async def close(self) -> None:
         """Let go of all connections."""
+        self._refreshing.cancel()
         if self._server is not None:
             self._server.close()
         for client in self._sentinel.sentinels:
@@ -227,7 +233,7 @@ class Cluster:
         self._login = login
         self._servers: dict[Address, Server] = {}
         self._owners: list[Address] = []
-        self._refreshing: asyncio.Task[None] | None = None
+        self._refreshing = Once(self._refresh, "playclock redis slots")
 
     def ready(self, partition: int) -> Link | None:
         """Return the connection to the master of the partition's slot, if there is one."""
@@ -245,9 +251,7 @@ class Cluster:
 
     async def refresh(self) -> None:
         """Ask any server who holds which slots. All who need it wait for the same answer. Raises StoreUnavailable."""
-        if self._refreshing is None:
-            self._refreshing = asyncio.create_task(self._refresh(), name="playclock redis slots")
-        await asyncio.shield(self._refreshing)
+        await self._refreshing.run()
 
     async def check(self) -> None:
         """Leave servers that are no masters any more."""
@@ -255,25 +259,23 @@ class Cluster:
 
     async def close(self) -> None:
         """Let go of all connections."""
+        self._refreshing.cancel()
         for server in self._servers.values():
             server.close()
 
     async def _refresh(self) -> None:
-        try:
-            known = dict.fromkeys([*self._servers, *self._seeds])
-            # Those first that answer right now: one that stands still would hold up everybody.
-            for address in sorted(known, key=lambda address: self._server(address).ready() is None):
-                try:
-                    [slots] = await (await self._server(address).link()).ask([("CLUSTER", "SLOTS")])
-                except StoreUnavailable:
-                    continue
-                owners = None if isinstance(slots, hiredis.ReplyError) else _owners(slots, address[0])
-                if owners is not None:
-                    self._owners = owners
-                    return
-            raise StoreUnavailable("no server of the Redis Cluster says who holds which slots")
-        finally:
-            self._refreshing = None
+        known = dict.fromkeys([*self._servers, *self._seeds])
+        # Those first that answer right now: one that stands still would hold up everybody.
+        for address in sorted(known, key=lambda address: self._server(address).ready() is None):
+            try:
+                [slots] = await (await self._server(address).link()).ask([("CLUSTER", "SLOTS")])
+            except StoreUnavailable:
+                continue
+            owners = None if isinstance(slots, hiredis.ReplyError) else _owners(slots, address[0])
+            if owners is not None:
+                self._owners = owners
+                return
+        raise StoreUnavailable("no server of the Redis Cluster says who holds which slots")
 
     def _server(self, address: Address) -> Server:
         server = self._servers.get(address)
@@ -289,7 +291,7 @@ def _owners(slots: list[list[object]], host: str) -> list[Address] | None:
         owner = next((entry[2] for entry in slots if _is_within(slot, entry)), None)
         if not isinstance(owner, list):
             return None
-        found.append((owner[0].decode() or host, int(owner[1])))
+        found.append(((owner[0] or b"").decode() or host, int(owner[1])))
     return found
 
 
