@@ -146,12 +146,12 @@ class TestSpoiledReplies:
             assert found.version == 1
         assert set((await store.heads()).values()) == {1}
 
-    async def test_a_thousand_callers_open_one_connection(self, front: Front, store: Store) -> None:
+    async def test_hundreds_of_callers_open_one_connection(self, front: Front, store: Store) -> None:
         assert front.accepted == 1
         front.spoil = lambda _: None
         await seconds(store.ping())
         front.spoil = bytes
-        await asyncio.gather(*(store.get([f"{number % 256:02x}:thing:a"]) for number in range(1_000)))
+        await asyncio.gather(*(store.get([f"{number:02x}:thing:a"]) for number in range(256)))
         assert front.accepted == 2
 
     async def test_callers_who_give_up_leave_the_answers_of_others_alone(self, store: Store) -> None:
