@@ -11,6 +11,7 @@ from playclock.core.ott import Ott
 from playclock.core.outbox import decode
 from playclock.engine.records import OTTS
 from playclock.errors import StoreAway
+from playclock.stores.base import StoreUnavailable
 
 if TYPE_CHECKING:
     from tests.conftest import World
@@ -43,7 +44,7 @@ async def back(call: Callable[[], Awaitable[T]]) -> T:
         while True:
             try:
                 return await call()
-            except StoreAway:
+            except (StoreAway, StoreUnavailable):
                 await asyncio.sleep(0.02)
 
 

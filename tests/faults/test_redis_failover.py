@@ -1,7 +1,6 @@
 """Masters die, or are deposed without knowing it, while processes play: nothing is redeemed twice, and the money adds up."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -16,7 +15,6 @@ from playclock.core.ids import account_key
 from playclock.core.ott import Refusal
 from playclock.core.session import is_live
 from playclock.errors import StoreAway
-from playclock.stores.base import StoreUnavailable
 from playclock.stores.redis import RedisStore
 from playclock.stores.urls import open_store
 
@@ -215,7 +213,6 @@ async def _promoted(server: RedisServer) -> None:
 
 
 async def _in_another_epoch(world: "World", place: int, epoch: str) -> None:
-    with contextlib.suppress(StoreUnavailable):
-        if await world.engine.store.epoch(place) != epoch:
-            return
+    if await world.engine.store.epoch(place) != epoch:
+        return
     raise StoreAway("there is no other master yet")

@@ -3,6 +3,7 @@
 No used OTT lives again; what this process was answered is put back, or told; the ledger adds up.
 """
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -17,6 +18,7 @@ from playclock.core.session import State
 from playclock.core.signing import sign_launcher
 from playclock.engine.callers import SignedRequest
 from playclock.errors import RequestReplayed
+from playclock.stores.base import Store
 from playclock.stores.redis import RedisStore
 from playclock.stores.redis_urls import open_redis
 
@@ -25,7 +27,7 @@ from tests.redis_relay import Relay
 from tests.redis_servers import RedisServer, durable, running
 
 if TYPE_CHECKING:
-    from tests.conftest import World, WorldMaker
+    from tests.conftest import FaultInjectingStore, World, WorldMaker
 
 MINUTE = 1_000_000
 
@@ -203,3 +205,29 @@ async def test_a_nonce_that_was_used_is_not_good_again(loss: Loss, relay: Relay,
             await world.engine.callers.launcher(request, use_nonce=True)
 
     await back(replay)
+
+
+class TestInBetween:
+    @pytest.fixture
+    async def store(self, relay: Relay) -> AsyncIterator[Store]:
+        store = await open_redis(relay.url)
+        yield store
+        await store.close()
+
+    async def test_an_ott_that_was_read_before_is_not_redeemed_after(
+        self, loss: Loss, relay: Relay, make_world: "WorldMaker", faulty_store: "FaultInjectingStore"
+    ) -> None:
+        world = await make_world(faulty_store)
+        await world.provision()
+        ott = await world.ott()
+        loss.forget_from_now_on()
+        await world.start("pc-2")  # there has to be something to lose
+        faulty_store.stalls_before = asyncio.Event()
+        redeeming = asyncio.create_task(world.redeem(ott))
+        await faulty_store.stalled.wait()
+        relay.to = None
+        relay.to = loss.lose()
+        await back(world.account)
+        faulty_store.stalls_before.set()
+        assert await redeeming == Refused(Refusal.EXPIRED)
+        assert (await stored_ott(world, ott)).session_id is None
