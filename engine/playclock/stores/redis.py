@@ -177,7 +177,13 @@ class RedisStore:
 
     async def _heads(self, partitions: Iterable[int]) -> dict[int, int]:
         named = list(partitions)
-        replies = await self._ask([(partition, ("GET", INDEXES[partition][3])) for partition in named])
+        keys = [INDEXES[partition][3] for partition in named]
+        links = {self._epochs.ready(partition) for partition in named}
+        if self._topology.are_slots_apart or len(links) != 1 or None in links:
+            replies = await self._ask([(partition, ("GET", key)) for partition, key in zip(named, keys, strict=True)])
+        else:
+            # Watchers and archives ask several times a second, as a rule in vain. Each partition's epoch has begun here.
+            [replies] = await self._ask([(named[0], ("MGET", *keys))])
         return {partition: int(reply or 0) for partition, reply in zip(named, replies, strict=True)}
 
     async def _ask(self, asks: Sequence[Ask], *, replicas: int = 0) -> list[Reply]:
