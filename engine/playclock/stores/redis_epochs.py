@@ -39,7 +39,13 @@ class Epochs:
     def ready(self, partition: int) -> Link | None:
         """Return the connection to the partition's server; None where it has to be waited for."""
         link = self._topology.ready(partition)
-        return link if link is self._held[partition] else None
+        held = self._held[partition]
+        if link is held or link is None:
+            return link
+        if held is not None and held.epoch != link.epoch and self.journal.has(partition):
+            return None
+        self._held[partition] = link
+        return link
 
     async def link(self, partition: int) -> Link:
         """Return a connection to the partition's server, once all is back there that it may have lost.
@@ -49,12 +55,13 @@ class Epochs:
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch(), name="playclock redis watch")
         while True:
-            link = self._topology.ready(partition) or await self._topology.link(partition)
+            link = await self._topology.link(partition)
             held = self._held[partition]
-            if held is None or held.epoch == link.epoch:
-                self._held[partition] = held = link
-            if held is link:
+            if self.ready(partition) is link:
                 return link
+            if held is None or not link.is_open:  # lost or replaced while it came
+                await asyncio.sleep(0)
+                continue
             try:
                 async with asyncio.timeout(ANSWER_SEC):
                     await asyncio.shield(self._restored(partition, held, link))

@@ -91,6 +91,10 @@ class Journal:
         """The partitions of which something is kept."""
         return [partition for partition, entries in self._entries.items() if entries]
 
+    def has(self, partition: int) -> bool:
+        """Whether something of the partition is kept."""
+        return bool(self._entries.get(partition))
+
     def add(self, commit: Commit, now: float) -> None:
         """Keep a commit that was acknowledged now. One without puts is not kept: nothing would tell whether it was lost."""
         if not commit.puts:
