@@ -65,6 +65,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     "playclock.tomltable": FILES,
     "playclock.settings": ("playclock.core.timers", "playclock.errors", *FILES),
     "playclock.provisioning": (
+        "playclock.core.estate",
         "playclock.core.fields",
         "playclock.core.ids",
         "playclock.core.tariff",

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from playclock.core.estate import DEADLINE_MS_MAX
 from playclock.core.fields import (
     MICROS_MAX,
     NAME_MAX,
@@ -236,7 +237,7 @@ def _provider(row: Table) -> ChargeProvider:
         token=row.secret("token"),
         plaintext=row.flag("plaintext"),
         verify_addresses=row.flag("verify_addresses"),
-        deadline_ms=row.integer("deadline_ms", minimum=1, maximum=10_000, default=0),
+        deadline_ms=row.integer("deadline_ms", minimum=1, maximum=DEADLINE_MS_MAX, default=0),
         reserve_sec=row.integer("reserve_sec", minimum=0, maximum=INT32_MAX, default=0),
     )
     row.once("id", "provider", provider.id)

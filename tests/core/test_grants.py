@@ -238,3 +238,14 @@ def test_never_billed_beyond_the_grant_and_never_free_beyond_the_policy(
             done = moves.confirm(session, amount_micros=1, currency="EUR", timers=TIMERS)
             assert done == replace(session, state=State.ENDED, grant=done.grant)
             return
+
+
+def test_a_partner_is_asked_to_confirm_after_pauses_that_double_up_to_a_minute() -> None:
+    session = opened(grant(granted_ms=240_000))
+    assert session is not None
+    session = moves.apply(session, Event.END, at_ms=START_MS, timers=TIMERS)
+    pauses_ms = []
+    for _ in range(7):
+        session = moves.ask_to_confirm(session, now_ms=START_MS)
+        pauses_ms.append(session.due_ms - START_MS)
+    assert pauses_ms == [5_000, 10_000, 20_000, 40_000, 60_000, 60_000, 60_000]

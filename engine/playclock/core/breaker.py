@@ -16,7 +16,7 @@ OPEN_MAX_MS: Final = 30_000
 
 
 class Breaker(msgspec.Struct, frozen=True, gc=False):
-    """How often a server has failed in a row, and until when it is left alone."""
+    """How often a server has failed in a row, and until when it is left alone. A call that is answered begins a new one."""
 
     failures: int = 0
     open_until_ms: int = 0
@@ -40,11 +40,6 @@ def fail(breaker: Breaker, now_ms: int) -> Breaker:
     """Return the breaker after a call that failed."""
     failed = replace(breaker, failures=breaker.failures + 1)
     return replace(failed, open_until_ms=now_ms + _pause_ms(failed)) if is_open(failed) else failed
-
-
-def succeed(_breaker: Breaker) -> Breaker:
-    """Return the breaker after a call that was answered."""
-    return Breaker()
 
 
 def _pause_ms(breaker: Breaker) -> int:

@@ -6,7 +6,7 @@ Small, read by every call and changed by hand, so each process keeps the whole o
 import hashlib
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -15,6 +15,13 @@ from playclock.core.ids import partition_of
 from playclock.core.tariff import Tariff
 
 R = TypeVar("R")
+
+FAILURE_LIMIT_MS: Final = 3_600_000
+"""How long a session may go on without its partner's word, where nothing else is said."""
+DEADLINE_MS: Final = 1_000
+"""How long a partner has to answer, where nothing else is said."""
+DEADLINE_MS_MAX: Final = 10_000
+"""A game server waits while a partner is asked."""
 
 
 class Game(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
@@ -30,7 +37,7 @@ class Game(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True)
     api_key_hashes: tuple[bytes, ...]
     failure_policy: FailurePolicy = FailurePolicy.DENY
     """What becomes of its sessions while the partner that pays for them does not answer."""
-    failure_limit_ms: int = 3_600_000
+    failure_limit_ms: int = FAILURE_LIMIT_MS
     """How long one of its sessions may go on in all without the partner's word."""
 
 

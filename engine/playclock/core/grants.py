@@ -4,9 +4,14 @@ All times are billable time since the session's start, in totals: what is heard 
 """
 
 from enum import IntEnum
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
+
+CLOSE_AGAIN_MS: Final = 5_000
+"""After how long a partner is asked again to confirm an end, the first time. Doubles each time."""
+CLOSE_AGAIN_MAX_MS: Final = 60_000
 
 
 class FailurePolicy(IntEnum):
@@ -39,7 +44,7 @@ class Grant(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True
     unheard_ms: int = 0
     """Time that was played like that so far."""
     closes: int = 0
-    """How often the partner was asked to confirm the end, in vain."""
+    """How often the partner was asked to confirm the end."""
     amount_micros: int = 0
     """What the session cost, by the partner's own word."""
     currency: str = ""
@@ -70,6 +75,16 @@ def hear(grant: Grant, word: Word | None, *, billed_ms: int, lease_ms: int) -> G
         return _go_on(grant, billed_ms=billed_ms, lease_ms=lease_ms)
     granted_ms = max(grant.granted_ms, word.granted_ms)
     return replace(grant, granted_ms=granted_ms, is_short=granted_ms < word.wanted_ms, ahead_ms=0)
+
+
+def close_again_ms(grant: Grant) -> int:
+    """Return how long to wait for the partner to confirm the end, before it is asked again."""
+    return min(CLOSE_AGAIN_MAX_MS, CLOSE_AGAIN_MS << min(grant.closes, 10))
+
+
+def ask_to_close(grant: Grant) -> Grant:
+    """Return the grant after the partner was asked to confirm the end once more."""
+    return replace(grant, closes=grant.closes + 1)
 
 
 def _go_on(grant: Grant, *, billed_ms: int, lease_ms: int) -> Grant:

@@ -12,7 +12,7 @@ from playclock.core import meter
 from playclock.core.amends import make_good
 from playclock.core.charge import Charge, moves_money
 from playclock.core.deadline import next_step, not_before, with_deadline
-from playclock.core.grants import Grant, Word, covered_ms
+from playclock.core.grants import Grant, Word, ask_to_close, close_again_ms, covered_ms
 from playclock.core.outage import Outage, falls_into
 from playclock.core.session import (
     END_REASONS,
@@ -163,10 +163,10 @@ def confirm(session: Session, *, amount_micros: int, currency: str, timers: Time
     return apply(replace(session, grant=grant), Event.CONFIRM, at_ms=session.ended_ms, timers=timers)
 
 
-def ask_again(session: Session, *, at_ms: int) -> Session:
-    """Note that the partner did not confirm the end, and file the session for the next try."""
+def ask_to_confirm(session: Session, *, now_ms: int) -> Session:
+    """Note that the partner is asked to confirm the end, and file the session for the next time, should it not answer."""
     assert session.grant is not None
-    return replace(session, grant=replace(session.grant, closes=session.grant.closes + 1), due_ms=at_ms)
+    return replace(session, grant=ask_to_close(session.grant), due_ms=now_ms + close_again_ms(session.grant))
 
 
 def hear_launcher(session: Session, *, launch_id: str, launcher_until_ms: int, timers: Timers) -> Session:

@@ -139,10 +139,12 @@ class Partners:
         context = self._context
         if session.grant is None:
             return None
+        provider = context.estate.providers.get(session.grant.provider_id)
+        if provider is None:
+            return None
         steps = moves.advance(session, now_ms=now_ms, timers=context.timers, outages=context.outages)
         session = steps[-1] if steps else session
-        provider = context.estate.providers.get(session.grant.provider_id) if session.grant else None
-        if provider is None or not core.is_live(session):
+        if not core.is_live(session):
             return None
         need = moves.wanted(session, now_ms=now_ms, timers=context.timers, reserve_ms=provider.reserve_ms)
         return None if need is None else (session, *need)
@@ -204,7 +206,7 @@ class Partners:
             except AuthorityAway as error:
                 self._note(link, breakers.fail(link.breaker, self._context.clock.now_ms()), error.message)
                 raise
-        self._note(link, breakers.succeed(link.breaker), "")
+        self._note(link, Breaker(), "")
         return answer
 
     def _note(self, link: _Link, after: Breaker, cause: str) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 from playclock.core import moves
 from playclock.core import session as core
 from playclock.core.ids import kind_of
-from playclock.core.session import Session, State
+from playclock.core.session import State
 from playclock.engine.context import Context
 from playclock.engine.launches import Launches
 from playclock.engine.records import SESSIONS
@@ -18,9 +18,6 @@ SWEPT_MAX: Final = 2_000
 """How many records one tick deals with, so that a mass expiry never holds up the calls of the living."""
 COMMIT_MAX: Final = 100
 """How many records share a commit."""
-CONFIRM_MS: Final = 5_000
-"""After how long a partner is asked again that did not confirm an end, the first time. Doubles each time."""
-CONFIRM_MAX_MS: Final = 60_000
 
 
 class Sweeper:
@@ -80,8 +77,8 @@ class Sweeper:
         if advanced is None:
             return
         if advanced.state is State.ENDING:
-            again_ms = work.now_ms + min(CONFIRM_MAX_MS, CONFIRM_MS << min(_closes(advanced), 10))
-            work.write(key, moves.ask_again(advanced, at_ms=again_ms), due_ms=again_ms)
+            asked = moves.ask_to_confirm(advanced, now_ms=work.now_ms)
+            work.write(key, asked, due_ms=asked.due_ms)
             unconfirmed.append(advanced.id)
         elif core.is_live(advanced):
             work.write(key, moves.filed(advanced), due_ms=advanced.deadline_ms)
@@ -89,7 +86,3 @@ class Sweeper:
             # Ended and still filed: nothing does that, and nothing may make the sweeper come back for ever.
             retain_until_ms = work.now_ms + self._context.timers.tombstone_retention_ms
             work.write(key, session, due_ms=None, retain_until_ms=retain_until_ms)
-
-
-def _closes(session: Session) -> int:
-    return 0 if session.grant is None else session.grant.closes

@@ -32,9 +32,6 @@ _FAILURE_POLICIES = {
 }
 _FAILURE_POLICY_MESSAGES = {policy: value for value, policy in _FAILURE_POLICIES.items()}
 
-FAILURE_LIMIT_SEC = 3_600
-DEADLINE_MS = 1_000
-
 
 class ProvisioningServicer:
     """Translates for operators."""
@@ -68,7 +65,7 @@ def _resources(provisioning: pb.Provisioning) -> Iterator[Resource]:
             demo_url=game.demo_url,
             api_key_hashes=tuple(hash_key(key) for key in game.api_keys),
             failure_policy=_FAILURE_POLICIES[game.on_provider_failure],
-            failure_limit_ms=(game.provider_failure_limit_sec or FAILURE_LIMIT_SEC) * 1000,
+            failure_limit_ms=game.provider_failure_limit_sec * 1000 or core.FAILURE_LIMIT_MS,
         )
     for tariff in provisioning.tariffs:
         yield Tariff(
@@ -108,7 +105,7 @@ def _resources(provisioning: pb.Provisioning) -> Iterator[Resource]:
             token=provider.token.encode(),
             is_plaintext=provider.plaintext,
             verifies_addresses=provider.verify_addresses,
-            deadline_ms=provider.deadline_ms or DEADLINE_MS,
+            deadline_ms=provider.deadline_ms or core.DEADLINE_MS,
             reserve_ms=provider.reserve_sec * 1000,
         )
     for launcher in provisioning.launchers:

@@ -1,9 +1,8 @@
 """What is wrong with each field of a provisioning message, by itself. Whether it fits together is for the engine to say."""
 
 from collections.abc import Iterator
-from typing import Final
 
-from playclock.core.estate import parse_network
+from playclock.core.estate import DEADLINE_MS_MAX, parse_network
 from playclock.core.fields import (
     MICROS_MAX,
     NAME_MAX,
@@ -22,9 +21,6 @@ from playclock.core.tariff import (
     until_time_problem,
 )
 from playclock.v1 import provisioning_service_pb2 as pb
-
-DEADLINE_MS_MAX: Final = 10_000
-"""How long a game server may have to wait while a partner is asked."""
 
 
 def problems(provisioning: pb.Provisioning) -> Iterator[tuple[str, str]]:
