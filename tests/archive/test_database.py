@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from playclock.archive.archive import Archive
+from playclock.archive.cursors import Cursor, load_cursors
 from playclock.archive.database import VERSION_TABLE
 from playclock.archive.errors import ArchiveError
 from playclock.archive.schema import metadata
@@ -37,6 +39,25 @@ async def test_when_too_many_wait_the_rest_hear_at_once_that_it_is_away(archive:
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert Counter(map(repr, answers)) == {"([], '')": 100, "ArchiveAway('too many ask the archive at once')": 50}
     assert await archive.entries("nobody", page_token="", limit=1) == ([], "")
+
+
+async def test_what_the_first_version_wrote_is_kept(open_archive: "ArchiveOpener", monkeypatch: pytest.MonkeyPatch) -> None:
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0001"))
+    archive = await open_archive()
+    monkeypatch.undo()
+    did = "INSERT INTO audit (partition, sequence, at_ms, actor, action, target, detail) VALUES (7, {}, 1, 'a', 'b', 'c', 'd')"
+
+    def write(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO cursors (partition, sequence, digest) VALUES (7, 2, 'abc')"))
+        connection.execute(text(did.format(1)))
+        connection.execute(text(did.format(2)))
+
+    await archive.database.run(write)
+    archive.database._is_prepared = False
+    assert (await archive.database.run(load_cursors))[7] == Cursor(2, "abc", epoch="", safe_sequence=0, safe_digest="")
+    kept = await archive.database.run(lambda c: c.execute(text("SELECT number, digest FROM audit ORDER BY number")).all())
+    assert [tuple(row) for row in kept] == [(1, "7/1"), (2, "7/2")]
 
 
 async def test_a_newer_database_is_refused(archive: Archive, kind: str, open_archive: "ArchiveOpener") -> None:

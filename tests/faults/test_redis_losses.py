@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playclock.archive.archiving import ArchiveOfStore
 from playclock.core.answers import Opened, Refused, Result
 from playclock.core.ott import Refusal
 from playclock.core.session import State
 from playclock.core.signing import sign_launcher
 from playclock.engine.callers import SignedRequest
-from playclock.errors import RequestReplayed
+from playclock.engine.history import Filter
+from playclock.errors import CursorExpired, RequestReplayed
 from playclock.stores.base import Store
 from playclock.stores.redis import RedisStore
 from playclock.stores.redis_urls import open_redis
@@ -165,6 +167,43 @@ async def test_what_was_answered_comes_back_and_no_used_ott_lives_again(loss: Lo
         await check_books(another, paid_in_micros=world.OPENING_MICROS + 5 * MINUTE)
         # An OTT of the new epoch is as good as any.
         assert isinstance(await another.redeem(await world.ott(pc="pc-7")), Opened)
+
+
+async def test_an_archive_has_all_of_it_and_a_watch_says_that_it_may_not(loss: Loss, relay: Relay, process: Process) -> None:
+    world = await process(relay)
+    await world.provision()
+    archive = await ArchiveOfStore.open("sqlite://", world.engine.store)
+    watch = world.engine.feed.watch()
+    cursor = (await anext(watch)).cursor
+    played = [await play_unbilled(world, "pc-1")]
+    loss.forget_from_now_on()
+    played.append(await play_unbilled(world, "pc-2"))
+    await archive.project()
+    relay.to = None
+    with Relay(loss.lose()) as another_way:
+        another = await process(another_way)
+        # Where the lost events lay there are others now, and the lost ones come after them.
+        played.append(await play_unbilled(another, "pc-3"))
+        relay.to = another_way.to
+        await back(world.account)
+        assert journal_of(world)[1] == 0
+        await back(archive.project)
+        found, _ = await archive.history.settlements(Filter(), page_token="", limit=100)
+        assert sorted(each.game_session_id for each in found) == sorted(played)
+        assert archive.projector.contradictions == archive.projector.lost == 0
+        with pytest.raises(CursorExpired, match="failed over or was started anew"):
+            async for _ in watch:
+                pass
+        with pytest.raises(CursorExpired, match="failed over or was started anew"):
+            await anext(another.engine.feed.watch(cursor=cursor))
+    await archive.close()
+
+
+async def play_unbilled(world: "World", pc: str) -> str:
+    """Let a session begin and end where nobody pays, so that it shares no record with another."""
+    session_id = await world.open(pc, at="10.0.0.1")
+    await world.end(session_id)
+    return session_id
 
 
 async def test_what_others_have_written_anew_stays_and_what_was_lost_there_is_told(

@@ -2,41 +2,23 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from playclock.archive.schema import audit, chains, cursors, entries, settlements
+from playclock.archive.cursors import Move, digest, move
+from playclock.archive.schema import audit, chains, entries, settlements
 from playclock.core.codec import UnknownFormat
 from playclock.core.ledger import Transfer
 from playclock.core.outbox import Audit, decode
 from playclock.core.records import Happening, SessionEvent
 from playclock.core.session import Session
 from playclock.core.settlement import FIRST_HASH, Settlement, settlement_of
-from playclock.stores.base import PARTITIONS, StoredEvent
-
-_MOVE: Final = (
-    update(cursors)
-    .where(cursors.c.partition == bindparam("at"), cursors.c.sequence == bindparam("old"))
-    .values(sequence=bindparam("new"), digest=bindparam("of"))
-)
+from playclock.stores.base import StoredEvent
 
 Row = dict[str, object]
-
-
-class Overtaken(Exception):
-    """Another projector has archived these events already."""
-
-
-class Cursor(msgspec.Struct, frozen=True):
-    """How far a partition has been archived."""
-
-    sequence: int
-    digest: str
-    """The hash of the event there; empty where there was none."""
 
 
 class Contradiction(msgspec.Struct, frozen=True):
@@ -52,10 +34,9 @@ class Contradiction(msgspec.Struct, frozen=True):
 class Batch:
     """Events, and what they come to as rows, for one transaction."""
 
-    def __init__(self, moves: Mapping[int, tuple[int, int]], events: Sequence[StoredEvent]) -> None:
+    def __init__(self, moves: Mapping[int, Move], events: Sequence[StoredEvent]) -> None:
         """Decode the events; `moves` says from where to where each partition's cursor goes. Raises UnknownFormat."""
-        self._moves: Final = moves
-        self._digests: Final[dict[tuple[int, int], str]] = {}
+        self.moves: Final = moves
         self._ended: Final[list[tuple[Session, StoredEvent]]] = []
         self._transfers: Final[list[tuple[Transfer, StoredEvent]]] = []
         self._audit: Final[list[Row]] = []
@@ -74,24 +55,17 @@ class Batch:
             # One writer at a time, as on SQLite: so that numbers become visible in their order, and no reader who
             # goes from page to page ever passes one that was given, and not yet committed.
             connection.execute(text("LOCK TABLE cursors IN SHARE ROW EXCLUSIVE MODE"))
-        places = [
-            {"at": partition, "old": old, "new": new, "of": self._digests.get((partition, new), "")}
-            for partition, (old, new) in sorted(self._moves.items())
-        ]
-        if connection.execute(_MOVE, places).rowcount != len(places):
-            raise Overtaken
+        move(connection, self.moves)
         self.contradictions = []
         if self._ended:
             self._write_settlements(connection)
         if self._transfers:
             self._write_entries(connection)
         if self._audit:
-            connection.execute(insert(audit), self._audit)
+            self._write_audit(connection)
 
     def _take(self, stored: StoredEvent) -> None:
         event = decode(stored.data)
-        if stored.sequence == self._moves[stored.partition][1]:
-            self._digests[stored.partition, stored.sequence] = digest(stored.data)
         match event:
             case SessionEvent():
                 if event.happening is Happening.ENDED:
@@ -99,7 +73,7 @@ class Batch:
             case Transfer():
                 self._transfers.append((event, stored))
             case Audit():
-                place = {"partition": stored.partition, "sequence": stored.sequence}
+                place = {"partition": stored.partition, "sequence": stored.sequence, "digest": digest(stored.data)}
                 self._audit.append({**place, **msgspec.structs.asdict(event)})
 
     def _write_settlements(self, connection: Connection) -> None:
@@ -142,28 +116,13 @@ class Batch:
         if rows:
             connection.execute(insert(entries), rows)
 
+    def _write_audit(self, connection: Connection) -> None:
+        """Write what is not there yet: events that a failover took back are read a second time."""
+        once = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        connection.execute(once(audit).on_conflict_do_nothing(index_elements=["digest"]), self._audit)
+
     def _contradict(self, kind: str, id_: str, stored: StoredEvent) -> None:
         self.contradictions.append(Contradiction(kind, id_, stored.partition, stored.sequence))
-
-
-def load_cursors(connection: Connection) -> dict[int, Cursor]:
-    """Return the cursors. Those that are not there yet are filed, so that a cursor only ever has to be moved."""
-    found = _cursors(connection)
-    missing = [{"partition": at, "sequence": 0, "digest": ""} for at in range(PARTITIONS) if at not in found]
-    if missing:
-        once = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        connection.execute(once(cursors).on_conflict_do_nothing(), missing)
-        found = _cursors(connection)
-    return found
-
-
-def digest(data: bytes) -> str:
-    """Return the hash by which an event is recognised."""
-    return sha256(data).hexdigest()
-
-
-def _cursors(connection: Connection) -> dict[int, Cursor]:
-    return {row.partition: Cursor(row.sequence, row.digest) for row in connection.execute(select(cursors))}
 
 
 def _legs(transfer: Transfer) -> list[Row]:
@@ -191,5 +150,7 @@ def _move_chains(connection: Connection, before: Mapping[str, tuple[str, int]], 
         {"at": game, "to": last, "by": length} for game, (last, length) in after.items() if game in before
     ]
     if moved:
-        move = update(chains).where(chains.c.game_id == bindparam("at")).values(hash=bindparam("to"), length=bindparam("by"))
-        connection.execute(move, moved)
+        statement = (
+            update(chains).where(chains.c.game_id == bindparam("at")).values(hash=bindparam("to"), length=bindparam("by"))
+        )
+        connection.execute(statement, moved)

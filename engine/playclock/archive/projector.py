@@ -6,16 +6,19 @@ an event count twice, and none is left out without a word.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
+from sqlalchemy import Connection
 
-from playclock.archive.batch import Batch, Cursor, Overtaken, digest, load_cursors
+from playclock.archive.batch import Batch
+from playclock.archive.cursors import Cursor, Move, Overtaken, Trail, digest, load_cursors, move
 from playclock.archive.database import Database
 from playclock.archive.errors import ArchiveError
+from playclock.archive.source import Source, check_not_ahead
 from playclock.errors import StoreAway, TryAgain
-from playclock.stores.base import PARTITIONS, Store, StoredEvent, StoreUnavailable
+from playclock.stores.base import PARTITIONS, Store, StoredEvent
 
 BATCH: Final = 1_000
 """How many events share a transaction."""
@@ -28,22 +31,21 @@ BACKOFF_MAX_SEC: Final = 5.0
 STUCK_SEC: Final = 30.0
 """How long it waits where somebody has to mend something."""
 
-WHAT_TO_DO: Final = (
-    "A memory:// store begins anew with every start and needs an archive that does so too: sqlite://. Where the store was"
-    " restored from a backup, restore the archive as it was then or earlier, or begin a new one. Every other store needs an"
-    " archive of its own"
-)
-
 _log = logging.getLogger(__name__)
 
 
 class Projector:
     """Carries events from a store to an archive. Any number may do so at once: one wins, the others look again."""
 
-    def __init__(self, store: Store, database: Database) -> None:
-        self._store: Final = store
+    def __init__(self, store: Store, database: Database, *, now: Callable[[], float] | None = None) -> None:
+        """Carry over from the store to the database. `now` tells seconds, by which it knows what is safe from a failover."""
+        self._source: Final = Source(store)
         self._database: Final = database
-        self._cursors: dict[int, int] | None = None
+        self._now: Final = now or _loop_time
+        self._trail = Trail(self._now)
+        self._cursors: dict[int, Cursor] | None = None
+        self._again: dict[int, int] = {}
+        """How far partitions had been archived that are being read again."""
         self._checked = False
         self._first = 0
         self._news = asyncio.Event()
@@ -55,7 +57,7 @@ class Projector:
     @property
     def positions(self) -> Mapping[int, int]:
         """How far each partition has been archived, at least. Empty as long as that is not known."""
-        return dict(self._cursors or {})
+        return {partition: cursor.sequence for partition, cursor in (self._cursors or {}).items()}
 
     def wake(self) -> None:
         """Tell the projector that there may be something new."""
@@ -64,45 +66,18 @@ class Projector:
     async def check(self) -> None:
         """Make sure that the archive was filled from this store and no other. Raises ArchiveError, ArchiveAway, StoreAway."""
         known = await self._database.run(load_cursors)
-        _check_not_ahead({partition: cursor.sequence for partition, cursor in known.items()}, await self._heads())
-        for partition, cursor in known.items():
-            if cursor.digest:
-                await self._check_event(partition, cursor)
+        epochs, heads = await self._source.look()
+        await self._source.recognise({at: _now_at(cursor, epochs[at]) for at, cursor in known.items()}, heads)
         self._checked = True
 
     async def project(self, limit: int = BATCH) -> int:
         """Archive at most `limit` events, and return how many. Raises ArchiveAway, StoreAway, ArchiveError, UnknownFormat."""
         if not self._checked:
             await self.check()
-        known = self._cursors
-        if known is None:
-            known = {partition: cursor.sequence for partition, cursor in (await self._database.run(load_cursors)).items()}
-        heads = await self._heads()
-        _check_not_ahead(known, heads)
-        self._cursors = known
-        # Each time from another partition on, so that a busy one cannot starve the rest.
-        self._first = (self._first + 1) % PARTITIONS
-        order = (*range(self._first, PARTITIONS), *range(self._first))
-        after = {partition: known[partition] for partition in order if heads.get(partition, 0) > known[partition]}
-        if not after:
-            return 0
-        events = await self._events(after, limit)
-        # If all that there is has been read, what is missing up to the heads that were there before is gone.
-        reached, gaps = _reached(after, events, heads if len(events) < limit else {})
-        moves = {partition: (after[partition], new) for partition, new in reached.items() if new > after[partition]}
-        batch = Batch(moves, events)
         try:
-            await self._database.run(batch.write)
+            return await self._project(limit)
         except Overtaken:
-            self._cursors = None
             return 0
-        except BaseException:
-            # Whether it was committed is not known; the archive knows.
-            self._cursors = None
-            raise
-        self._cursors = {**known, **reached}
-        self._tell(batch, gaps)
-        return len(events)
 
     async def run(self) -> None:
         """Archive what there is and what comes, until cancelled. What is away is waited for."""
@@ -151,28 +126,82 @@ class Projector:
         except TimeoutError:
             return
 
-    async def _check_event(self, partition: int, cursor: Cursor) -> None:
-        events = await self._events({partition: cursor.sequence - 1}, 1)
-        if events and events[0].sequence == cursor.sequence and digest(events[0].data) != cursor.digest:
-            raise ArchiveError(
-                f"the archive was filled from another store, or the store was set back and went another way since"
-                f" (partition {partition}: event {cursor.sequence} is not the one that was archived). {WHAT_TO_DO}"
-            )
+    async def _project(self, limit: int) -> int:
+        known = self._cursors
+        if known is None:
+            known = await self._database.run(load_cursors)
+        epochs, heads = await self._source.look()
+        back = {at: Move(cursor, cursor.back(epochs[at])) for at, cursor in known.items() if not cursor.is_of(epochs[at])}
+        if back:
+            known = await self._go_back(known, back, heads)
+        check_not_ahead(known, heads)
+        self._cursors = known
+        # Each time from another partition on, so that a busy one cannot starve the rest.
+        self._first = (self._first + 1) % PARTITIONS
+        order = (*range(self._first, PARTITIONS), *range(self._first))
+        after = {
+            partition: known[partition].sequence for partition in order if heads.get(partition, 0) > known[partition].sequence
+        }
+        if not after:
+            return 0
+        events = await self._source.events(after, limit)
+        if await self._source.epochs(after) != {partition: epochs[partition] for partition in after}:
+            raise StoreAway("the store began another epoch while it was read")
+        # If all that there is has been read, what is missing up to the heads that were there before is gone.
+        reached, gaps = _reached(after, events, heads if len(events) < limit else {})
+        batch = Batch(self._moves(known, epochs, reached, events), events)
+        await self._write(batch.write)
+        self._cursors = {**known, **{partition: new for partition, (_, new) in batch.moves.items()}}
+        self._tell(batch, gaps)
+        return len(events)
 
-    async def _heads(self) -> dict[int, int]:
-        try:
-            return await self._store.heads()
-        except StoreUnavailable as error:
-            raise StoreAway("the store cannot be reached") from error
+    async def _go_back(
+        self, known: Mapping[int, Cursor], back: Mapping[int, Move], heads: Mapping[int, int]
+    ) -> dict[int, Cursor]:
+        """Set back the cursors of partitions that began another epoch, and return all."""
+        await self._source.recognise({partition: new for partition, (_, new) in back.items()}, heads)
+        await self._write(lambda connection: move(connection, back))
+        events = sum(old.sequence - new.sequence for old, new in back.values())
+        for partition, (old, _) in back.items():
+            self._trail.forget(partition)
+            self._again[partition] = max(old.sequence, self._again.get(partition, 0))
+        fields = {"partitions": len(back), "events": events}
+        _log.warning("the store began another epoch: what was archived last is read again", extra={"fields": fields})
+        return {**known, **{partition: new for partition, (_, new) in back.items()}}
 
-    async def _events(self, after: Mapping[int, int], limit: int) -> list[StoredEvent]:
+    def _moves(
+        self,
+        known: Mapping[int, Cursor],
+        epochs: Mapping[int, str],
+        reached: Mapping[int, int],
+        events: Sequence[StoredEvent],
+    ) -> dict[int, Move]:
+        """Return where the cursors go that move."""
+        last = {(stored.partition, stored.sequence): stored.data for stored in events}
+        moves = {}
+        for partition, sequence in reached.items():
+            old = known[partition]
+            if sequence == old.sequence:
+                continue
+            data = last.get((partition, sequence))
+            safe, safe_digest = self._trail.safe(partition, old)
+            new = Cursor(sequence, "" if data is None else digest(data), epochs[partition], safe, safe_digest)
+            moves[partition] = Move(old, new)
+        return moves
+
+    async def _write(self, work: Callable[[Connection], None]) -> None:
+        """Write in one transaction. Raises ArchiveAway, and Overtaken where somebody else was faster."""
         try:
-            return await self._store.events(after, limit)
-        except StoreUnavailable as error:
-            raise StoreAway("the store cannot be reached") from error
+            await self._database.run(work)
+        except BaseException:
+            # Whether it was committed is not known; the archive knows.
+            self._cursors, self._trail = None, Trail(self._now)
+            raise
 
     def _tell(self, batch: Batch, gaps: Sequence[tuple[int, int, int]]) -> None:
         for partition, first, last in gaps:
+            if last <= self._again.get(partition, 0):
+                continue  # they were archived before, and dropped since
             self.lost += last - first + 1
             _log.error(
                 "events were dropped before they were archived",
@@ -186,19 +215,18 @@ class Projector:
             )
 
 
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
 def longer(backoff_sec: float) -> float:
     """Return how long to wait after having waited so long."""
     return min(2 * backoff_sec or BACKOFF_SEC, BACKOFF_MAX_SEC)
 
 
-def _check_not_ahead(known: Mapping[int, int], heads: Mapping[int, int]) -> None:
-    """Refuse a store that has had fewer events than were archived: its next ones would be taken for old ones."""
-    ahead = [partition for partition, sequence in known.items() if sequence > heads.get(partition, 0)]
-    if ahead:
-        raise ArchiveError(
-            f"the archive is ahead of the store (partition {ahead[0]}: {known[ahead[0]]} events archived,"
-            f" {heads.get(ahead[0], 0)} ever there). {WHAT_TO_DO}"
-        )
+def _now_at(cursor: Cursor, epoch: str) -> Cursor:
+    """Return where the archive goes on in the epoch."""
+    return cursor if cursor.is_of(epoch) else cursor.back(epoch)
 
 
 def _reached(

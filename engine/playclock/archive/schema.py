@@ -15,8 +15,13 @@ cursors: Final = Table(
     Column("partition", Integer, primary_key=True, autoincrement=False),
     Column("sequence", BigInteger, nullable=False),
     Column("digest", Text, nullable=False),
+    Column("epoch", Text, nullable=False, server_default=""),
+    Column("safe_sequence", BigInteger, nullable=False, server_default="0"),
+    Column("safe_digest", Text, nullable=False, server_default=""),
 )
-"""How far each partition of the outbox has been archived, and the hash of the event there, by which the store is recognised."""
+"""How far each partition of the outbox has been archived, and the hash of the event there, by which the store is recognised.
+
+And in which epoch of the store; `safe_sequence` was reached so long before that no failover takes it back."""
 
 settlements: Final = Table(
     "settlements",
@@ -87,7 +92,8 @@ audit: Final = Table(
     Column("action", Text, nullable=False),
     Column("target", Text, nullable=False),
     Column("detail", Text, nullable=False),
-    UniqueConstraint("partition", "sequence", name="audit_once"),
+    Column("digest", Text, nullable=False),
+    UniqueConstraint("digest", name="audit_once"),
     sqlite_autoincrement=True,
 )
-"""What operators did."""
+"""What operators did. The digest is the event's hash: one that is read a second time is known by it."""

@@ -1,13 +1,15 @@
 """The feed: what happens to sessions, told in order, from a cursor on.
 
-A cursor is how far the watcher has read in each partition's outbox. It names no process, so any replica goes on from it.
+A cursor is how far the watcher has read in each partition's outbox, and of which epochs of the store. It names no process, so
+any replica goes on from it. In another epoch events may lie in another order than they were told, so it is good no more.
 """
 
 import asyncio
 import base64
 import binascii
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -22,7 +24,18 @@ POLL_SEC: Final = 0.25
 """How long an event of another process may go unnoticed. Those of this process wake the watchers at once."""
 PAGE: Final = 500
 
-_POSITIONS: Final = msgspec.msgpack.Decoder(dict[int, int])
+_MARK_BYTES: Final = 8
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """How far a watcher has read."""
+
+    positions: dict[int, int]
+    mark: bytes
+    """Stands for the epochs of all partitions."""
+
+
+_CURSORS: Final = msgspec.msgpack.Decoder(Cursor)
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -60,17 +73,15 @@ class Feed:
         news = asyncio.Event()
         self._news.add(news)
         try:
-            asked = _parse(cursor) if cursor else None
-            heads = await self._heads()
-            positions = dict(heads) if asked is None else asked
-            if any(sequence > heads.get(partition, 0) for partition, sequence in positions.items()):
-                raise CursorExpired("the cursor is ahead of this store")
-            yield Told(None, _print(positions))
+            epochs, heads, positions = await self._begin(cursor)
+            mark = _mark(epochs)
+            yield Told(None, _print(positions, mark))
             for turn in itertools.count():
                 if self._closed:
                     raise ShuttingDown("the server is stopping")
                 news.clear()
                 events = await self._read(positions, first=turn % PARTITIONS)
+                await self._check_epochs(epochs, {stored.partition for stored in events} or range(PARTITIONS))
                 for stored in events:
                     if stored.sequence != positions.get(stored.partition, 0) + 1:
                         raise CursorExpired("events after the cursor are no longer kept")
@@ -80,7 +91,7 @@ class Feed:
                         continue  # money's own events are the archive's business
                     session = event.session
                     if (game_id is None or session.game_id == game_id) and (session_id is None or session.id == session_id):
-                        yield Told(event, _print(positions))
+                        yield Told(event, _print(positions, mark))
                 if not events:
                     # What there was when the watch began has been read by now, or is gone.
                     if any(sequence > positions.get(partition, 0) for partition, sequence in heads.items()):
@@ -89,11 +100,36 @@ class Feed:
         finally:
             self._news.discard(news)
 
+    async def _begin(self, cursor: str) -> tuple[dict[int, str], dict[int, int], dict[int, int]]:
+        """Return the epochs, the last sequences, and those after which the watch begins. Raises as `watch`."""
+        asked = _parse(cursor) if cursor else None
+        epochs, heads = await self._epochs(range(PARTITIONS)), await self._heads()
+        if asked is None:
+            return epochs, heads, dict(heads)
+        if asked.mark != _mark(epochs):
+            raise _began_anew()
+        if any(sequence > heads.get(partition, 0) for partition, sequence in asked.positions.items()):
+            raise CursorExpired("the cursor is ahead of this store")
+        return epochs, heads, dict(asked.positions)
+
     async def _heads(self) -> dict[int, int]:
         try:
             return await self._context.records.store.heads()
         except StoreUnavailable as error:
             raise StoreAway("the store cannot be reached") from error
+
+    async def _epochs(self, partitions: Iterable[int]) -> dict[int, str]:
+        store = self._context.records.store
+        try:
+            return {partition: await store.epoch(partition) for partition in partitions}
+        except StoreUnavailable as error:
+            raise StoreAway("the store cannot be reached") from error
+
+    async def _check_epochs(self, epochs: Mapping[int, str], partitions: Iterable[int]) -> None:
+        """Make sure that what was read lies in the epochs in which the watch began. Raises CursorExpired, StoreAway."""
+        for partition, epoch in (await self._epochs(partitions)).items():
+            if epoch != epochs[partition]:
+                raise _began_anew()
 
     async def _read(self, positions: dict[int, int], *, first: int) -> list[StoredEvent]:
         """Return a page of what is next, each time from another partition on, so that a busy one cannot starve the rest."""
@@ -113,16 +149,27 @@ async def _wait(news: asyncio.Event) -> None:
         return
 
 
-def _print(positions: dict[int, int]) -> str:
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode(positions)).decode().rstrip("=")
+def _began_anew() -> CursorExpired:
+    return CursorExpired(
+        "the store has failed over or was started anew, and may have lost events or have them in another order"
+    )
 
 
-def _parse(cursor: str) -> dict[int, int]:
+def _mark(epochs: Mapping[int, str]) -> bytes:
+    """Return what stands for the epochs in a cursor."""
+    return sha256("/".join(epochs[partition] for partition in range(PARTITIONS)).encode()).digest()[:_MARK_BYTES]
+
+
+def _print(positions: dict[int, int], mark: bytes) -> str:
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode(Cursor(positions, mark))).decode().rstrip("=")
+
+
+def _parse(cursor: str) -> Cursor:
     """Read a cursor. Raises BadRequest."""
     try:
-        positions = _POSITIONS.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        read = _CURSORS.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
         raise BadRequest({"cursor": "not a cursor of this service"}) from error
-    if not all(0 <= partition < PARTITIONS and 0 <= sequence < 1 << 63 for partition, sequence in positions.items()):
+    if not all(0 <= partition < PARTITIONS and 0 <= sequence < 1 << 63 for partition, sequence in read.positions.items()):
         raise BadRequest({"cursor": "not a cursor of this service"})
-    return positions
+    return read

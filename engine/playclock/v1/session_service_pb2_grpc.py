@@ -173,8 +173,8 @@ class SessionServiceServicer:
         The first response carries a cursor and no event, at once. With the cursor of the last response that was dealt with, a
         later watch goes on right after it and misses nothing that is still kept.
 
-        Errors: OUT_OF_RANGE (CURSOR_EXPIRED), events after the cursor are no longer kept; UNAVAILABLE (SHUTTING_DOWN), the server
-        stops and the watch goes on elsewhere.
+        Errors: OUT_OF_RANGE (CURSOR_EXPIRED), events after the cursor are no longer kept, or the store has failed over and may have
+        lost some: list the sessions, then watch anew; UNAVAILABLE (SHUTTING_DOWN), the server stops and the watch goes on elsewhere.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

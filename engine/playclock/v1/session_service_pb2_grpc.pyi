@@ -81,8 +81,8 @@ class SessionServiceStub:
     The first response carries a cursor and no event, at once. With the cursor of the last response that was dealt with, a
     later watch goes on right after it and misses nothing that is still kept.
 
-    Errors: OUT_OF_RANGE (CURSOR_EXPIRED), events after the cursor are no longer kept; UNAVAILABLE (SHUTTING_DOWN), the server
-    stops and the watch goes on elsewhere.
+    Errors: OUT_OF_RANGE (CURSOR_EXPIRED), events after the cursor are no longer kept, or the store has failed over and may have
+    lost some: list the sessions, then watch anew; UNAVAILABLE (SHUTTING_DOWN), the server stops and the watch goes on elsewhere.
     """
 
 @_typing.type_check_only
@@ -138,8 +138,8 @@ class SessionServiceAsyncStub(SessionServiceStub):
     The first response carries a cursor and no event, at once. With the cursor of the last response that was dealt with, a
     later watch goes on right after it and misses nothing that is still kept.
 
-    Errors: OUT_OF_RANGE (CURSOR_EXPIRED), events after the cursor are no longer kept; UNAVAILABLE (SHUTTING_DOWN), the server
-    stops and the watch goes on elsewhere.
+    Errors: OUT_OF_RANGE (CURSOR_EXPIRED), events after the cursor are no longer kept, or the store has failed over and may have
+    lost some: list the sessions, then watch anew; UNAVAILABLE (SHUTTING_DOWN), the server stops and the watch goes on elsewhere.
     """
 
 class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -246,8 +246,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         The first response carries a cursor and no event, at once. With the cursor of the last response that was dealt with, a
         later watch goes on right after it and misses nothing that is still kept.
 
-        Errors: OUT_OF_RANGE (CURSOR_EXPIRED), events after the cursor are no longer kept; UNAVAILABLE (SHUTTING_DOWN), the server
-        stops and the watch goes on elsewhere.
+        Errors: OUT_OF_RANGE (CURSOR_EXPIRED), events after the cursor are no longer kept, or the store has failed over and may have
+        lost some: list the sessions, then watch anew; UNAVAILABLE (SHUTTING_DOWN), the server stops and the watch goes on elsewhere.
         """
 
 def add_SessionServiceServicer_to_server(servicer: SessionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
