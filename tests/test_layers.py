@@ -96,6 +96,8 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
 
 PURE: Final = frozenset(
     {
+        "base64",
+        "binascii",
         "bisect",
         "collections.abc",
         "dataclasses",
@@ -106,6 +108,7 @@ PURE: Final = frozenset(
         "hmac",
         "ipaddress",
         "itertools",
+        "json",
         "re",
         "typing",
         "zoneinfo",
