@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playclock.stores.base import ABSENT, Commit, Event, Put, Record, StoreUnavailable
 from playclock.stores.memory import MemoryStore
-from playclock.stores.redis_journal import KEEP_SEC, Fate, Journal, There, fate_of
+from playclock.stores.redis_journal import KEEP_SEC, Journal
+from playclock.stores.redis_repeats import Fate, There, fate_of
 
 PARTITION = 0xAB
+BEFORE, NOW = b"then", b"now."
+"""Marks of the epoch in which everything was acknowledged, and of the one in which it is said again."""
 
 
 def write(key: str, expect: int, data: bytes = b"data", *events: bytes) -> Commit:
@@ -61,7 +64,7 @@ def remembering(*commits: Commit, retry_sec: float = 0.0, bytes_max: int = 10**6
     """Return a journal in which these were acknowledged just now."""
     journal = Journal(retry_sec=retry_sec, bytes_max=bytes_max)
     for commit in commits:
-        journal.add(commit, now())
+        journal.add([commit], now(), BEFORE)
     return journal
 
 
@@ -70,7 +73,7 @@ def now() -> float:
 
 
 async def restore(journal: Journal, store: Successor, *, since: float | None = None) -> None:
-    await journal.restore(PARTITION, now() - KEEP_SEC if since is None else since, store.repeat)
+    await journal.restore(PARTITION, now() - KEEP_SEC if since is None else since, NOW, store.repeat)
 
 
 async def contents(store: Successor, *keys: str) -> tuple[list[Record | None], list[bytes]]:
@@ -107,7 +110,7 @@ async def test_what_several_processes_wrote_in_turn_comes_back_when_each_says_it
     for number, (writer, key) in enumerate(writers):
         commits.append(write(key, versions.get(key, ABSENT), b"%d" % number, b"%d" % number))
         versions[key] = versions.get(key, ABSENT) + 1
-        journals[writer].add(commits[-1], now())
+        journals[writer].add(commits[-1:], now(), BEFORE)
     before, store = await holding(*commits), await holding(*commits[:kept])
     await asyncio.gather(*(restore(journal, store) for journal in journals))
     (records, events), (expected, told) = await contents(store, *versions), await contents(before, *versions)
@@ -181,9 +184,9 @@ async def test_a_commit_that_writes_no_record_is_never_said_again_for_nothing_te
 
 async def test_what_is_older_than_a_minute_is_not_said_again() -> None:
     store, journal = await holding(), Journal()
-    journal.add(write("ab1", 0), 100.0)
-    journal.add(write("ab2", 0), 100.0 + KEEP_SEC)
-    journal.add(write("ab3", 0), 100.1 + KEEP_SEC)
+    journal.add([write("ab1", 0)], 100.0, BEFORE)
+    journal.add([write("ab2", 0)], 100.0 + KEEP_SEC, BEFORE)
+    journal.add([write("ab3", 0)], 100.1 + KEEP_SEC, BEFORE)
     await restore(journal, store, since=100.1 + KEEP_SEC)
     assert await store.get(["ab1", "ab2", "ab3"]) == [None, None, Record(1, b"data")]
 
@@ -211,6 +214,17 @@ async def test_one_that_is_interrupted_is_begun_anew_and_counts_nothing_twice() 
         return await store.repeat(commits)
 
     with pytest.raises(StoreUnavailable):
-        await journal.restore(PARTITION, 0.0, breaks)
+        await journal.restore(PARTITION, 0.0, NOW, breaks)
     await restore(journal, store)
     assert (journal.put_back, journal.given_up, await store.heads()) == (600, 0, {PARTITION: 600})
+
+
+async def test_what_was_acknowledged_in_the_epoch_in_which_it_would_be_said_again_is_there() -> None:
+    # A slot that moves takes along what the server to which it moves had already written in the middle of the move.
+    store, journal = await holding(write("ab1", 0)), Journal(retry_sec=0.0)
+    journal.add([write("ab1", 0)], now(), BEFORE)
+    await store.write_anew(write("ab1", 1, b"after ASK"))
+    journal.add([write("ab1", 1, b"after ASK")], now(), NOW)
+    await restore(journal, store)
+    assert (journal.put_back, journal.given_up) == (0, 0)
+    assert await store.get(["ab1"]) == [Record(2, b"after ASK")]

@@ -4,11 +4,8 @@ All that belongs to a partition has the hash tag {p:xx}, so a commit lies in one
 """
 
 import asyncio
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, cast
-
-import hiredis
+from typing import Final
 
 from playclock.stores.base import (
     PARTITIONS,
@@ -20,32 +17,18 @@ from playclock.stores.base import (
     StoreUnavailable,
 )
 from playclock.stores.keys import check_keys
-from playclock.stores.redis_commits import INDEXES, TAGS, Batch, batches_of, record_in, record_key
+from playclock.stores.redis_commits import INDEXES, TAGS, batches_of, only_renews, record_in, record_key
+from playclock.stores.redis_delivery import ASK_SEC, Ask, Delivery
 from playclock.stores.redis_epochs import Epochs
 from playclock.stores.redis_journal import Journal
-from playclock.stores.redis_link import Command, Link, Reply
-from playclock.stores.redis_scripts import COLLECT, DUE_AFTER, SCRIPTS, digest_of
+from playclock.stores.redis_scripts import COLLECT, DUE_AFTER, digest_of
 from playclock.stores.redis_topology import Topology
-
-ATTEMPTS_MAX: Final = 3
-"""How often a command is sent again, to another server or with its script, after one said that it did nothing."""
-ASK_SEC: Final = 1.2
-"""How long finding and asking the servers may take in all. Who waits longer has given up."""
-
-ELSEWHERE: Final = frozenset({"MOVED", "ASK", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN"})
-"""What a server says that did nothing, because another one holds the partition now."""
-NO_SCRIPT: Final = "NOSCRIPT"
-
-_IN_SCRIPT: Final = re.compile(r"ERR Error running script .*?-([A-Z]+) ")
-"""How Redis 6.2 wraps what a command within a script was told."""
+from playclock.stores.redis_wire import Command, Reply
 
 _DUE_AFTER, _COLLECT = digest_of(DUE_AFTER), digest_of(COLLECT)
 _ALL: Final = range(PARTITIONS)
 _PARTITIONS: Final = {f"{partition:02x}": partition for partition in _ALL}
 _EVENTS_PAGE: Final = 16
-
-Ask = tuple[int, Command | Batch]
-"""A command, or commits that share one, and the partition that it is about."""
 
 
 class RedisStore:
@@ -54,9 +37,9 @@ class RedisStore:
     def __init__(self, topology: Topology, *, replicas: int = 0) -> None:
         """Keep everything where the topology leads; so many replicas must have a commit before it is answered."""
         self._topology = topology
-        self._replicas = replicas
         self._closed = False
         self._epochs = Epochs(topology)
+        self._delivery = Delivery(topology, self._epochs, replicas=replicas)
 
     async def get(self, keys: Sequence[str]) -> list[Record | None]:
         """Return what lies under each key."""
@@ -70,8 +53,11 @@ class RedisStore:
     async def commit(self, commits: Sequence[Commit]) -> list[Conflict | None]:
         """Carry out each commit wholly or not at all."""
         check_keys(commits)
+        if len(commits) == 1 and only_renews(commits[0]):
+            self._check_open()
+            return [await self._delivery.renew(commits[0])]
         batches = batches_of(commits, are_slots_apart=self._topology.are_slots_apart)
-        replies = await self._ask([(batch.partition, batch) for batch in batches], replicas=self._replicas)
+        replies = await self._ask([(batch.partition, batch) for batch in batches], is_commit=True)
         conflicts: list[Conflict | None] = [None] * len(commits)
         for batch, reply in zip(batches, replies, strict=True):
             for index, current in batch.conflicts(reply):
@@ -186,94 +172,9 @@ class RedisStore:
             [replies] = await self._ask([(named[0], ("MGET", *keys))])
         return {partition: int(reply or 0) for partition, reply in zip(named, replies, strict=True)}
 
-    async def _ask(self, asks: Sequence[Ask], *, replicas: int = 0) -> list[Reply]:
-        """Send each command to the server that holds its partition, and return the replies in order. Raises StoreUnavailable.
-
-        A command is sent again only where the server says that it has done nothing. With `replicas`, so many have what was
-        written. The reply to a commit of another epoch is None.
-        """
+    async def _ask(self, asks: Sequence[Ask], *, is_commit: bool = False) -> list[Reply]:
         self._check_open()
-        replies: list[Reply] = [None] * len(asks)
-        left: Sequence[int] = range(len(asks))
-        deadline = asyncio.get_running_loop().time() + ASK_SEC
-        # Where connections stand, answers come, or the connections go, in time. Only the rest needs a limit of its own.
-        if all(self._epochs.ready(partition) is not None for partition, _ in asks):
-            left = await self._send(asks, left, replies, replicas)
-        if left:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await self._insist(asks, left, replies, replicas)
-            except TimeoutError as error:
-                raise StoreUnavailable("Redis does not answer in time") from error
-        return replies
-
-    async def _insist(self, asks: Sequence[Ask], left: Sequence[int], replies: list[Reply], replicas: int) -> None:
-        """Send what is left where it belongs by now."""
-        for attempt in range(ATTEMPTS_MAX):
-            refused = {index: _word(replies[index]) for index in left if replies[index] is not None}
-            words = set(refused.values())
-            for word in words - ELSEWHERE - {NO_SCRIPT}:
-                raise StoreUnavailable(f"Redis refuses: {word}")
-            if words & ELSEWHERE:
-                await asyncio.sleep(0.05 * attempt)
-                await self._topology.refresh()
-            if NO_SCRIPT in words:
-                await self._teach(asks[index] for index in refused)
-            left = await self._send(asks, left, replies, replicas)
-            if not left:
-                return
-        raise StoreUnavailable(f"Redis refuses: {_word(replies[left[0]])}")
-
-    async def _send(self, asks: Sequence[Ask], waiting: Sequence[int], replies: list[Reply], replicas: int) -> list[int]:
-        """Send commands and take in their replies; return which of them Redis refused."""
-        epochs = self._epochs
-        while missing := {asks[index][0] for index in waiting if epochs.ready(asks[index][0]) is None}:
-            await asyncio.gather(*map(epochs.link, missing))
-        groups: dict[Link, list[int]] = {}
-        for index in waiting:
-            link = epochs.ready(asks[index][0])
-            assert link is not None, "nothing was waited for since"
-            said = asks[index][1]
-            if isinstance(said, Batch) and said.epoch not in (None, link.epoch):
-                replies[index] = None
-            else:
-                groups.setdefault(link, []).append(index)
-        # Sent before the first answer is waited for.
-        answers = [self._say([asks[index][1] for index in those], link) for link, those in groups.items()]
-        # Where replicas lacked something, a repeat may find it by reading alone, and be told that it is done.
-        slow = [link for link in groups if replicas or link.is_owed]
-        answers += [asyncio.shield(link.acknowledged(self._replicas)) for link in slow]
-        outcomes: list[list[Reply]] = []
-        for outcome in await asyncio.gather(*answers, return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
-            outcomes.append(outcome)
-        for those, outcome in zip(groups.values(), outcomes, strict=False):
-            for index, reply in zip(those, outcome, strict=True):
-                replies[index] = reply
-        for link, (count,) in zip(slow, outcomes[len(groups) :], strict=True):
-            is_done = any(not isinstance(replies[index], hiredis.ReplyError) for index in groups[link])
-            link.is_owed = not (isinstance(count, int) and count >= self._replicas)
-            if is_done and link.is_owed:
-                raise StoreUnavailable("too few replicas have it in time: whether it lasts is not known")
-        return [index for index in waiting if isinstance(replies[index], hiredis.ReplyError)]
-
-    def _say(self, sayings: Sequence[Command | Batch], link: Link) -> "asyncio.Future[list[Reply]]":
-        """Send commands. Commits that take effect are kept, also if their caller does not wait any more.
-
-        Nor is it waited for replicas: what others have seen and built on has to come back, or theirs could not either.
-        """
-        if not any(isinstance(said, Batch) for said in sayings):
-            return link.ask(cast("Sequence[Command]", sayings))
-
-        def heard(replies: list[Reply]) -> None:
-            now = asyncio.get_running_loop().time()
-            for said, reply in zip(sayings, replies, strict=True):
-                if isinstance(said, Batch):
-                    for commit in said.acknowledged(reply):
-                        self.journal.add(commit, now)
-
-        return link.ask([said.command(link.mark) if isinstance(said, Batch) else said for said in sayings], heard)
+        return await self._delivery.ask(asks, is_commit=is_commit)
 
     async def _look(self, commit: Commit) -> Conflict:
         """Return what lies there for a commit of another epoch."""
@@ -283,19 +184,6 @@ class RedisStore:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreUnavailable("the store has been closed")
-
-    async def _teach(self, asks: Iterable[Ask]) -> None:
-        """Load scripts where a server does not know them: it is new, or has forgotten."""
-        for partition in {partition for partition, _ in asks}:
-            link = await self._epochs.link(partition)
-            await link.ask([("SCRIPT", "LOAD", script) for script in SCRIPTS])
-
-
-def _word(error: Reply) -> str:
-    """Return the word that says what kind of error it is."""
-    text = str(error)
-    found = _IN_SCRIPT.match(text)
-    return text.partition(" ")[0] if found is None else found[1]
 
 
 def _pairs(flat: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:

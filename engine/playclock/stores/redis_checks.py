@@ -12,8 +12,9 @@ import hiredis
 import msgspec
 
 from playclock.stores.base import PARTITIONS, StoreError, StoreUnavailable
-from playclock.stores.redis_link import Link, Reply
+from playclock.stores.redis_link import Link
 from playclock.stores.redis_topology import Topology
+from playclock.stores.redis_wire import Reply
 
 FORMAT: Final = 1
 """Counts the layouts of keys and records. Kept under a key of its own."""

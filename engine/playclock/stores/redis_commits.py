@@ -7,9 +7,9 @@ import hiredis
 import msgspec
 
 from playclock.stores.base import PARTITIONS, UNMOVED, Commit, Conflict, Put, Record
-from playclock.stores.redis_journal import There
-from playclock.stores.redis_link import Command, Reply
+from playclock.stores.redis_repeats import There
 from playclock.stores.redis_scripts import COMMIT, RENEW, digest_of
+from playclock.stores.redis_wire import Command, Reply
 
 RENEWED_MAX: Final = 100
 """How many records one script renews: Redis serves nobody else meanwhile."""
@@ -57,23 +57,30 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
             arguments += (put.expect.to_bytes(8, "big"), (put.expect + 1).to_bytes(8, "big"), put.data)
         return ("EVALSHA", _RENEW, len(keys), *keys, *arguments)
 
-    def acknowledged(self, reply: Reply) -> Iterable[Commit]:
+    def acknowledged(self, reply: Reply) -> Sequence[Commit]:
         """Return the commits that took effect."""
         if isinstance(reply, hiredis.ReplyError):
             return ()
         if not self.is_renewal:
             return self.commits if reply == 1 else ()
+        if not reply:
+            return self.commits
         refused = set(reply[::2])
         return [commit for number, commit in enumerate(self.commits, start=1) if number not in refused]
+
+    def refused(self, reply: Reply) -> Iterable[tuple[int, Conflict]]:
+        """Yield which of several commits took no effect, counted from 0, and what is there."""
+        for number, data in zip(reply[::2], reply[1::2], strict=True):
+            (put,) = self.commits[number - 1].puts
+            yield number - 1, Conflict({put.key: record_in(data)})
 
     def conflicts(self, reply: Reply) -> Iterable[tuple[int, Conflict | None]]:
         """Yield the places of the commits that took no effect, and what is there; None where the epoch is another one."""
         if reply is None:
             yield self.places[0], None
         elif self.is_renewal:
-            for number, data in zip(reply[::2], reply[1::2], strict=True):
-                (put,) = self.commits[number - 1].puts
-                yield self.places[number - 1], Conflict({put.key: record_in(data)})
+            for number, conflict in self.refused(reply):
+                yield self.places[number], conflict
         elif reply != 1:
             puts = self.commits[0].puts
             yield self.places[0], Conflict({put.key: record_in(data) for put, data in zip(puts, reply, strict=True)})
@@ -88,7 +95,7 @@ def batches_of(commits: Sequence[Commit], *, are_slots_apart: bool) -> list[Batc
     open_at: dict[int, Batch] = {}
     for place, commit in enumerate(commits):
         slot = commit.partition if are_slots_apart else 0
-        if not _only_renews(commit):
+        if not only_renews(commit):
             open_at.pop(slot, None)
             batches.append(Batch([commit], [place], is_renewal=False))
             continue
@@ -101,7 +108,8 @@ def batches_of(commits: Sequence[Commit], *, are_slots_apart: bool) -> list[Batc
     return batches
 
 
-def _only_renews(commit: Commit) -> bool:
+def only_renews(commit: Commit) -> bool:
+    """Return whether a commit changes one record that stays filed as it is and is kept: a heartbeat."""
     if len(commit.puts) != 1 or commit.events or commit.epoch is not None:
         return False
     (put,) = commit.puts

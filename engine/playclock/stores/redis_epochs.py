@@ -14,10 +14,12 @@ import hiredis
 
 from playclock.stores.base import PARTITIONS, Commit, StoreUnavailable
 from playclock.stores.redis_commits import found_by, repeat_command
-from playclock.stores.redis_journal import KEEP_SEC, Journal, There
-from playclock.stores.redis_link import ANSWER_SEC, Link
+from playclock.stores.redis_journal import KEEP_SEC, Journal
+from playclock.stores.redis_link import Link
+from playclock.stores.redis_repeats import There
 from playclock.stores.redis_scripts import COMMIT
 from playclock.stores.redis_topology import Topology
+from playclock.stores.redis_wire import ANSWER_SEC
 
 WATCH_SEC: Final = 1.0
 """How often the servers are asked whether they are still what they were."""
@@ -89,7 +91,7 @@ class Epochs:
 
     async def _restore(self, partition: int, held: Link, link: Link) -> None:
         try:
-            await self.journal.restore(partition, held.answered_at - KEEP_SEC, partial(self._say_again, link))
+            await self.journal.restore(partition, held.answered_at - KEEP_SEC, link.mark, partial(self._say_again, link))
             self._held[partition] = link
         finally:
             del self._restoring[partition]
@@ -110,6 +112,7 @@ class Epochs:
             await asyncio.sleep(WATCH_SEC)
             try:
                 await self._topology.check()
-                await asyncio.gather(*map(self.link, self.journal.partitions), return_exceptions=True)
+                if any(self.ready(partition) is None for partition in range(PARTITIONS)):
+                    await asyncio.gather(*map(self.link, self.journal.partitions), return_exceptions=True)
             except Exception:  # noqa: BLE001 - the outermost boundary of a background task: the next look has to come
                 _log.exception("the watch over Redis failed")

@@ -16,8 +16,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from playclock.stores.base import StoreError
 from playclock.stores.redis import RedisStore
 from playclock.stores.redis_checks import Durability, check_servers
+from playclock.stores.redis_cluster import Cluster
 from playclock.stores.redis_link import Login
-from playclock.stores.redis_topology import Address, Cluster, Sentinels, Single, Topology
+from playclock.stores.redis_sentinels import Sentinels
+from playclock.stores.redis_server import Address, Single
+from playclock.stores.redis_topology import Topology
 
 PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
