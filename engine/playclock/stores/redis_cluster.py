@@ -8,9 +8,9 @@ import hiredis
 from redis.crc import key_slot
 
 from playclock.stores.base import PARTITIONS, StoreUnavailable
-from playclock.stores.redis_link import Link, Login
+from playclock.stores.redis_link import Address, Link, Login
 from playclock.stores.redis_once import Once
-from playclock.stores.redis_server import Address, Server
+from playclock.stores.redis_server import Server
 
 _SLOTS: Final = [key_slot(f"{{p:{partition:02x}}}".encode()) for partition in range(PARTITIONS)]
 
@@ -40,6 +40,10 @@ class Cluster:
         except StoreUnavailable:
             await self.refresh()
             return await self._server(self._owners[partition]).link()
+
+    async def link_to(self, address: Address) -> Link:
+        """Return a connection to a server that takes a slot over. Raises StoreUnavailable."""
+        return await self._server(address).link()
 
     async def refresh(self) -> None:
         """Ask any server who holds which slots. All who need it wait for the same answer. Raises StoreUnavailable."""

@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import hiredis
 
@@ -16,17 +16,24 @@ from playclock.stores.redis_scripts import SCRIPTS
 from playclock.stores.redis_topology import Topology
 from playclock.stores.redis_wire import Command, Reply
 
-ATTEMPTS_MAX: Final = 3
+ATTEMPTS_MAX: Final = 5
 """How often a command is sent again, to another server or with its script, after one said that it did nothing."""
 ASK_SEC: Final = 1.2
 """How long finding and asking the servers may take in all. Who waits longer has given up."""
 
 ELSEWHERE: Final = frozenset({"MOVED", "ASK", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN"})
 """What a server says that did nothing, because another one holds the partition now."""
+MOVING: Final = frozenset({"ASK", "TRYAGAIN"})
+"""What it says of keys in a slot that is moving: they are there already, or on both sides."""
 NO_SCRIPT: Final = "NOSCRIPT"
+PAUSE_SEC: Final = 0.02
+"""How long is waited before the first repeat but one, and how much longer each time."""
 
 _IN_SCRIPT: Final = re.compile(r"ERR Error running script .*?-([A-Z]+) ")
 """How Redis 6.2 wraps what a command within a script was told."""
+
+_ASKING: Final[Command] = ("ASKING",)
+NOWHERE: Final[Mapping[int, Link]] = {}
 
 Ask = tuple[int, Command | Batch]
 """A command, or commits that share one, and the partition that it is about."""
@@ -54,7 +61,9 @@ class Delivery:
             answer = await (self._renewals.get(link) or self._renewals_on(link)).add(commit)
             if answer is None or isinstance(answer, Conflict):
                 return answer
-            replies = [None if answer is UNSENT else answer]
+            # What was said of those that shared its script may hold for others: its own record may not have moved yet.
+            is_new = answer is UNSENT or _word(answer) in MOVING
+            replies = [None if is_new else answer]
             await self._go_on(asks, [0], replies, 0, deadline)
         return next((conflict for _, conflict in batch.refused(replies[0])), None)
 
@@ -93,74 +102,125 @@ class Delivery:
 
     async def _insist(self, asks: Sequence[Ask], left: Sequence[int], replies: list[Reply], replicas: int) -> None:
         """Send what is left where it belongs by now."""
+        aside: dict[int, Link] = {}
         for attempt in range(ATTEMPTS_MAX):
             refused = {index: _word(replies[index]) for index in left if replies[index] is not None}
             words = set(refused.values())
             for word in words - ELSEWHERE - {NO_SCRIPT}:
                 raise StoreUnavailable(f"Redis refuses: {word}")
-            if words & ELSEWHERE:
-                await asyncio.sleep(0.05 * attempt)
+            if words & ELSEWHERE - {"ASK"}:
+                await asyncio.sleep(PAUSE_SEC * attempt)
                 await self._topology.refresh()
-            if NO_SCRIPT in words:
-                await self._teach(asks[index] for index in refused)
-            left = await self._send(asks, left, replies, replicas)
+            left = await self._apart(asks, left, replies, refused)
+            taught = {index: link for index, link in aside.items() if refused.get(index) == NO_SCRIPT}
+            aside = taught | {index: await self._named_by(replies[index]) for index in left if refused.get(index) == "ASK"}
+            unknown = [index for index in left if refused.get(index) == NO_SCRIPT]
+            await _teach({aside.get(index) or await self._epochs.link(asks[index][0]) for index in unknown})
+            left = await self._send(asks, left, replies, replicas, aside)
             if not left:
                 return
         raise StoreUnavailable(f"Redis refuses: {_word(replies[left[0]])}")
 
-    async def _send(self, asks: Sequence[Ask], waiting: Sequence[int], replies: list[Reply], replicas: int) -> list[int]:
-        """Send commands and take in their replies; return which of them Redis refused."""
+    async def _apart(
+        self, asks: Sequence[Ask], left: Sequence[int], replies: list[Reply], refused: Mapping[int, str]
+    ) -> list[int]:
+        """Send renewals that share a script, which Redis takes only where all of their records lie on one side, one by one.
+
+        Return what is still left.
+        """
+        still: list[int] = []
+        for index in left:
+            partition, said = asks[index]
+            if not isinstance(said, Batch) or len(said.commits) == 1 or refused.get(index) not in MOVING:
+                still.append(index)
+                continue
+            found = await self.ask(
+                [(partition, Batch([commit], [0], is_renewal=True)) for commit in said.commits], is_commit=True
+            )
+            replies[index] = [part for number, reply in enumerate(found, start=1) if reply for part in (number, reply[1])]
+        return still
+
+    async def _named_by(self, error: Reply) -> Link:
+        """Return a connection to the server of which another one says that it has the keys already. Raises StoreUnavailable."""
+        host, _, port = str(error).rpartition(" ")[2].rpartition(":")
+        if not host or not port.isdigit():
+            raise StoreUnavailable("Redis does not say where it moves a slot")
+        return await self._topology.link_to((host, int(port)))
+
+    async def _send(
+        self,
+        asks: Sequence[Ask],
+        waiting: Sequence[int],
+        replies: list[Reply],
+        replicas: int,
+        aside: Mapping[int, Link] = NOWHERE,
+    ) -> list[int]:
+        """Send commands and take in their replies; return which of them Redis refused.
+
+        Those `aside` go to a server that does not hold their slot yet, and answers only who says that this is known.
+        """
         epochs = self._epochs
-        while missing := {asks[index][0] for index in waiting if epochs.ready(asks[index][0]) is None}:
+        usual = [index for index in waiting if index not in aside]
+        while missing := {asks[index][0] for index in usual if epochs.ready(asks[index][0]) is None}:
             await asyncio.gather(*map(epochs.link, missing))
-        groups: dict[Link, list[int]] = {}
+        groups: dict[tuple[Link, bool], list[int]] = {}
         for index in waiting:
-            link = epochs.ready(asks[index][0])
+            is_aside = index in aside
+            link = aside[index] if is_aside else epochs.ready(asks[index][0])
             assert link is not None, "nothing was waited for since"
             said = asks[index][1]
-            if isinstance(said, Batch) and said.epoch not in (None, link.epoch):
-                replies[index] = None
+            if not isinstance(said, Batch) or said.epoch in (None, link.epoch):
+                groups.setdefault((link, is_aside), []).append(index)
+            elif is_aside:
+                raise StoreUnavailable("the partition moves to another server")
             else:
-                groups.setdefault(link, []).append(index)
+                replies[index] = None
         # Sent before the first answer is waited for.
-        answers = [self._say([asks[index][1] for index in those], link) for link, those in groups.items()]
+        answers = [
+            self._say([asks[index][1] for index in those], link, is_aside=is_aside)
+            for (link, is_aside), those in groups.items()
+        ]
         # Where replicas lacked something, a repeat may find it by reading alone, and be told that it is done.
-        slow = [link for link in groups if replicas or link.is_owed]
+        slow = [link for link in dict.fromkeys(link for link, _ in groups) if replicas or link.is_owed]
         answers += [asyncio.shield(link.acknowledged(self._replicas)) for link in slow]
         outcomes = [await answers[0]] if len(answers) == 1 else await _all(answers)
-        for those, outcome in zip(groups.values(), outcomes, strict=False):
-            for index, reply in zip(those, outcome, strict=True):
+        for (_, is_aside), those, outcome in zip(groups, groups.values(), outcomes, strict=False):
+            for index, reply in zip(those, outcome[1::2] if is_aside else outcome, strict=True):
                 replies[index] = reply
         for link, (count,) in zip(slow, outcomes[len(groups) :], strict=True):
-            is_done = any(not isinstance(replies[index], hiredis.ReplyError) for index in groups[link])
+            written = [index for (each, _), those in groups.items() if each is link for index in those]
+            is_done = any(not isinstance(replies[index], hiredis.ReplyError) for index in written)
             link.is_owed = not (isinstance(count, int) and count >= self._replicas)
             if is_done and link.is_owed:
                 raise StoreUnavailable("too few replicas have it in time: whether it lasts is not known")
         return [index for index in waiting if isinstance(replies[index], hiredis.ReplyError)]
 
-    def _say(self, sayings: Sequence[Command | Batch], link: Link) -> "asyncio.Future[list[Reply]]":
+    def _say(self, sayings: Sequence[Command | Batch], link: Link, *, is_aside: bool) -> "asyncio.Future[list[Reply]]":
         """Send commands. Commits that take effect are kept, also if their caller does not wait any more.
 
-        Nor is it waited for replicas: what others have seen and built on has to come back, or theirs could not either.
+        Nor is it waited for replicas: what others have seen and built on has to come back, or theirs could not either. Aside,
+        there is the reply to another command before each reply.
         """
+        commands = [said.command(link.mark) if isinstance(said, Batch) else said for said in sayings]
+        if is_aside:
+            commands = [part for command in commands for part in (_ASKING, command)]
         if not any(isinstance(said, Batch) for said in sayings):
-            return link.ask(cast("Sequence[Command]", sayings))
-
+            return link.ask(commands)
         journal = self._epochs.journal
 
         def heard(replies: list[Reply]) -> None:
             now = asyncio.get_running_loop().time()
-            for said, reply in zip(sayings, replies, strict=True):
+            for said, reply in zip(sayings, replies[1::2] if is_aside else replies, strict=True):
                 if isinstance(said, Batch):
                     journal.add(said.acknowledged(reply), now, link.mark)
 
-        return link.ask([said.command(link.mark) if isinstance(said, Batch) else said for said in sayings], heard)
+        return link.ask(commands, heard)
 
-    async def _teach(self, asks: Iterable[Ask]) -> None:
-        """Load scripts where a server does not know them: it is new, or has forgotten."""
-        for partition in {partition for partition, _ in asks}:
-            link = await self._epochs.link(partition)
-            await link.ask([("SCRIPT", "LOAD", script) for script in SCRIPTS])
+
+async def _teach(links: Iterable[Link]) -> None:
+    """Load scripts where a server does not know them: it is new, or has forgotten."""
+    for link in links:
+        await link.ask([("SCRIPT", "LOAD", script) for script in SCRIPTS])
 
 
 async def _all(answers: "Sequence[asyncio.Future[list[Reply]]]") -> list[list[Reply]]:

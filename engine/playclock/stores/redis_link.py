@@ -12,6 +12,8 @@ import msgspec
 from playclock.stores.base import StoreUnavailable
 from playclock.stores.redis_wire import Command, Wire
 
+Address = tuple[str, int]
+
 CONNECT_SEC: Final = 0.8
 
 _WHO: Final[tuple[Command, ...]] = (("INFO", "server"), ("INFO", "replication"))

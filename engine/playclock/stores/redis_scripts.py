@@ -28,19 +28,21 @@ for i = 1, puts do
     began[i] = string.sub(header, 1, 8)
   end
 end
+-- An index that has lost its last member is gone, and where its slot is moving, it could not be made anew here.
+local undue, unkept = {}, {}
 for i = 1, puts do
   local at = i * 6 - 3
   local member, due, keep = ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
   local is_due, is_kept = flags[i] % 2, math.floor(flags[i] / 2)
   if due == '-' then
-    if is_due == 1 then redis.call('ZREM', KEYS[1], member) end
+    if is_due == 1 then undue[#undue + 1] = member end
     is_due = 0
   elseif due ~= '' then
     redis.call('ZADD', KEYS[1], due, member)
     is_due = 1
   end
   if keep == '' then
-    if is_kept == 1 then redis.call('ZREM', KEYS[2], member) end
+    if is_kept == 1 then unkept[#unkept + 1] = member end
     is_kept = 0
   else
     redis.call('ZADD', KEYS[2], keep, member)
@@ -48,6 +50,8 @@ for i = 1, puts do
   end
   redis.call('SET', KEYS[4 + i], ARGV[at + 1] .. string.char(is_due + is_kept * 2) .. mark .. began[i] .. ARGV[at + 2])
 end
+for _, member in ipairs(undue) do redis.call('ZREM', KEYS[1], member) end
+for _, member in ipairs(unkept) do redis.call('ZREM', KEYS[2], member) end
 for i = puts * 6 + 3, #ARGV, 2 do
   local sequence = redis.call('INCR', KEYS[4])
   redis.call('XADD', KEYS[3], string.format('%.0f-0', sequence), 'd', ARGV[i], 'r', ARGV[i + 1])

@@ -11,9 +11,9 @@ from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import RedisError
 
 from playclock.stores.base import StoreUnavailable
-from playclock.stores.redis_link import Link, Login
+from playclock.stores.redis_link import Address, Link, Login
 from playclock.stores.redis_once import Once
-from playclock.stores.redis_server import Address, Server
+from playclock.stores.redis_server import Server
 
 SENTINEL_SEC: Final = 0.5
 
@@ -48,6 +48,10 @@ class Sentinels:
         except StoreUnavailable:
             await self.refresh()
             return await self._server.link()
+
+    async def link_to(self, address: Address) -> Link:
+        """Refuse to follow a server that is no part of a Cluster. Raises StoreUnavailable."""
+        raise StoreUnavailable(f"Redis leads to {address[0]}:{address[1]}, as in a Cluster: name it redis+cluster://")
 
     async def refresh(self) -> None:
         """Ask all Sentinels who is master: of several answers the one from the latest vote. Raises StoreUnavailable."""

@@ -5,9 +5,7 @@ import contextlib
 from typing import Final
 
 from playclock.stores.base import StoreUnavailable
-from playclock.stores.redis_link import CONNECT_SEC, Link, Login
-
-Address = tuple[str, int]
+from playclock.stores.redis_link import CONNECT_SEC, Address, Link, Login
 
 PAUSE_SEC: Final = 0.1
 """How long nobody tries to connect after it failed."""
@@ -104,6 +102,10 @@ class Single:
     async def link(self, partition: int) -> Link:  # noqa: ARG002 - all partitions lie in one place
         """Return the connection. Raises StoreUnavailable."""
         return await self._server.link()
+
+    async def link_to(self, address: Address) -> Link:
+        """Refuse to follow a server that is no part of a Cluster. Raises StoreUnavailable."""
+        raise StoreUnavailable(f"Redis leads to {address[0]}:{address[1]}, as in a Cluster: name it redis+cluster://")
 
     async def refresh(self) -> None:
         """Do nothing: there is nowhere else to look."""

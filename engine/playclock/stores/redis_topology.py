@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from playclock.stores.redis_link import Link
+from playclock.stores.redis_link import Address, Link
 
 
 class Topology(Protocol):
@@ -16,6 +16,9 @@ class Topology(Protocol):
 
     async def link(self, partition: int) -> Link:
         """Return a connection to the server that holds the partition. Raises StoreUnavailable."""
+
+    async def link_to(self, address: Address) -> Link:
+        """Return a connection to a server that another one has named. Raises StoreUnavailable."""
 
     async def refresh(self) -> None:
         """Look anew where everything lies, after a server said that it is not there. Raises StoreUnavailable."""

@@ -17,9 +17,9 @@ from playclock.stores.base import StoreError
 from playclock.stores.redis import RedisStore
 from playclock.stores.redis_checks import Durability, check_servers
 from playclock.stores.redis_cluster import Cluster
-from playclock.stores.redis_link import Login
+from playclock.stores.redis_link import Address, Login
 from playclock.stores.redis_sentinels import Sentinels
-from playclock.stores.redis_server import Address, Single
+from playclock.stores.redis_server import Single
 from playclock.stores.redis_topology import Topology
 
 PORT: Final = 6379
