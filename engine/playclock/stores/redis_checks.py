@@ -1,6 +1,6 @@
 """What a Redis must be so that money may lie in it: looked at when a store is opened, on every master.
 
-Where a server does not tell (managed services forbid CONFIG, and some INFO), the log says what could not be looked at.
+Where a server does not tell (managed services forbid CONFIG), the log says what could not be looked at.
 """
 
 import logging

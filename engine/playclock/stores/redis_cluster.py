@@ -60,18 +60,20 @@ class Cluster:
             server.close()
 
     async def _refresh(self) -> None:
+        why = ""
         known = dict.fromkeys([*self._servers, *self._seeds])
         # Those first that answer right now: one that stands still would hold up everybody.
         for address in sorted(known, key=lambda address: self._server(address).ready() is None):
             try:
                 [slots] = await (await self._server(address).link()).ask([("CLUSTER", "SLOTS")])
-            except StoreUnavailable:
+            except StoreUnavailable as error:
+                why = why or f": {error}"
                 continue
             owners = None if isinstance(slots, hiredis.ReplyError) else _owners(slots, address[0])
             if owners is not None:
                 self._owners = owners
                 return
-        raise StoreUnavailable("no server of the Redis Cluster says who holds which slots")
+        raise StoreUnavailable(f"no server of the Redis Cluster says who holds which slots{why}")
 
     def _server(self, address: Address) -> Server:
         server = self._servers.get(address)

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import logging
 import ssl
 from typing import Final, Self
 
@@ -17,8 +16,6 @@ Address = tuple[str, int]
 CONNECT_SEC: Final = 0.8
 
 _WHO: Final[tuple[Command, ...]] = (("INFO", "server"), ("INFO", "replication"))
-
-_log = logging.getLogger(__name__)
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,20 +107,19 @@ class Link(Wire):
     async def learn(self) -> None:
         """Ask the server who it is. Its run tells starts apart; whom it followed, and until when, promotions without a start.
 
-        One that may not tell is taken for a master that never changes. Raises StoreUnavailable.
+        Raises StoreUnavailable, also where it does not tell: a failover would go unnoticed, and OTTs be redeemed twice.
         """
         replies = await self.ask(_WHO)
         for reply in replies:
-            if isinstance(reply, hiredis.ReplyError) and not str(reply).startswith("NOPERM "):
-                raise StoreUnavailable(f"Redis does not say who it is: {reply}")
-        server, replication = ({} if isinstance(reply, hiredis.ReplyError) else _fields(reply) for reply in replies)
-        if self.is_master and not (server and replication):
-            return
-        if not (server and replication):
-            _log.warning("Redis may not say who it is, so no failover will be noticed", extra={"fields": {"server": self.name}})
-        self.is_master = replication.get(b"role", b"master") == b"master"
+            if isinstance(reply, hiredis.ReplyError):
+                advice = ": allow our user +info" if str(reply).startswith("NOPERM ") else f": {reply}"
+                raise StoreUnavailable(f"Redis at {self.name} does not say who it is, so no failover would be noticed{advice}")
+        server, replication = map(_fields, replies)
+        if b"run_id" not in server or b"role" not in replication:
+            raise StoreUnavailable(f"Redis at {self.name} does not tell its run_id and role, so no failover would be noticed")
+        self.is_master = replication[b"role"] == b"master"
         followed = (replication.get(name, b"") for name in (b"master_replid2", b"second_repl_offset"))
-        digest = hashlib.sha256(b"/".join((server.get(b"run_id", b""), *followed))).digest()
+        digest = hashlib.sha256(b"/".join((server[b"run_id"], *followed))).digest()
         self.epoch, self.mark = digest[:8].hex(), digest[:4]
 
 

@@ -25,6 +25,8 @@ class Server:
         self._connecting: asyncio.Task[Link | StoreUnavailable] | None = None
         self._is_doubted = False
         """Whether the last thing that is known of it is that it could not be reached, or did not answer."""
+        self._failure: StoreUnavailable | None = None
+        """Why it could not be reached."""
         self._retry_at = 0.0
         self._patient_until = 0.0
 
@@ -44,8 +46,8 @@ class Server:
             return link
         now = asyncio.get_running_loop().time()
         if self._connecting is None:
-            if now < self._retry_at:
-                raise StoreUnavailable("Redis could not be reached a moment ago")
+            if self._failure is not None and now < self._retry_at:
+                raise StoreUnavailable(*self._failure.args) from self._failure
             self._is_doubted = self._is_doubted or (self._link is not None and self._link.is_silent)
             self._patient_until = now + (DOUBT_SEC if self._is_doubted else CONNECT_SEC)
             self._connecting = asyncio.create_task(self._connect(), name="playclock redis")
@@ -66,7 +68,8 @@ class Server:
         except (StoreUnavailable, TimeoutError) as error:
             self._is_doubted = True
             self._retry_at = asyncio.get_running_loop().time() + PAUSE_SEC
-            return error if isinstance(error, StoreUnavailable) else StoreUnavailable("Redis does not answer")
+            self._failure = error if isinstance(error, StoreUnavailable) else StoreUnavailable("Redis does not answer")
+            return self._failure
         finally:
             self._connecting = None
         self._is_doubted = False
