@@ -23,6 +23,7 @@ REPEATABLE = settings(deadline=None, derandomize=True, max_examples=30)
 
 MS = st.integers(0, 1 << 62)
 TEXT = st.text(max_size=8)
+SECRETS = st.lists(st.binary(max_size=8), max_size=2).map(tuple)
 
 
 def nullable(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -179,16 +180,16 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         deadline_ms=MS,
         reserve_ms=MS,
     ),
-    estate.Launcher: st.builds(estate.Launcher, id=TEXT, secrets=st.lists(st.binary(max_size=8), max_size=2).map(tuple)),
+    estate.Launcher: st.builds(estate.Launcher, id=TEXT, secrets=SECRETS),
     estate.Agent: st.builds(
         estate.Agent,
         id=st.integers(1, 1 << 31),
         name=TEXT,
-        api_token=nullable(st.binary(max_size=8)),
+        secrets=SECRETS,
         games=st.lists(st.integers(1, 1 << 31), max_size=2).map(tuple),
     ),
-    estate.Developer: st.builds(estate.Developer, id=TEXT, secret=st.binary(max_size=8)),
-    estate.MatchClient: st.builds(estate.MatchClient, id=TEXT, secret=st.binary(max_size=8), game_id=TEXT, match_info_url=TEXT),
+    estate.Developer: st.builds(estate.Developer, id=TEXT, secrets=SECRETS),
+    estate.MatchClient: st.builds(estate.MatchClient, id=TEXT, secrets=SECRETS, game_id=TEXT, match_info_url=TEXT),
 }
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 

@@ -42,9 +42,9 @@ OTHER_GAME = replace(GAME, id="00000000-6c1b-4a53-9f0e-0d1f2a3b4c5d", number=124
 TARIFF = Tariff("standard", "GCOIN", unit_ms=60_000, price_micros=1, rounding=Rounding.EXACT)
 PLAN = AccountPlan(id="cafe-1", currency="GCOIN", opening_balance_micros=500)
 LAUNCHER = Launcher(id="launcher-1", secrets=(b"secret",))
-AGENT = Agent(id=1, name="Agent One", api_token=None, games=(123,))
-DEVELOPER = Developer(id="550e8400-e29b-41d4-a716-446655440000", secret=b"secret")
-CLIENT = MatchClient(id="super-game", secret=b"secret", game_id=GAME.id, match_info_url="")
+AGENT = Agent(id=1, name="Agent One", secrets=(), games=(123,))
+DEVELOPER = Developer(id="550e8400-e29b-41d4-a716-446655440000", secrets=(b"secret",))
+CLIENT = MatchClient(id="super-game", secrets=(b"secret",), game_id=GAME.id, match_info_url="")
 
 
 def cafe(name: str, *networks: str, account_id: str | None = None, tariff_id: str | None = None) -> Cafe:

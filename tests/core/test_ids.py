@@ -24,9 +24,11 @@ from playclock.core.ids import (
     ott_key,
     partition_in,
     partition_of,
+    request_id_of,
     seat_key,
     server_key,
     session_key,
+    signature_key,
     transfer_id_of,
     transfer_key,
 )
@@ -175,7 +177,12 @@ class TestKeys:
         assert kind_of(key) == kind
 
     @pytest.mark.parametrize(
-        ("key", "kind"), [(nonce_key("launcher", "nonce"), "nonce"), (claim_key("me", "request"), "claim")]
+        ("key", "kind"),
+        [
+            (nonce_key("launcher", "nonce"), "nonce"),
+            (claim_key("me", "request"), "claim"),
+            (signature_key("me", "hex"), "signature"),
+        ],
     )
     def test_what_belongs_to_no_cafe_is_spread_by_its_hash(self, key: str, kind: str) -> None:
         assert re.fullmatch(rf"([0-9a-f]{{2}}):{kind}:\1[0-9a-f]{{30}}", key)
@@ -199,6 +206,7 @@ class TestKeys:
             account_key(prefix + made),
             nonce_key(one, other),
             claim_key(one, other),
+            signature_key(one, other),
             answer_key(partition, one, other),
             transfer_key(partition, one),
         ]
@@ -217,9 +225,11 @@ class TestKeys:
             lambda one, other: answer_key(0, one, other),
             nonce_key,
             claim_key,
+            signature_key,
+            request_id_of,
             lambda one, other: transfer_id_of("cafe-1", one, other),
         ],
-        ids=["seat", "server", "answer", "nonce", "claim", "transfer"],
+        ids=["seat", "server", "answer", "nonce", "claim", "signature", "request", "transfer"],
     )
     def test_no_two_pairs_of_parts_share_a_key(self, key: Callable[[str, str], str], pairs: list[tuple[str, str]]) -> None:
         assert key(*pairs[0]) != key(*pairs[1])

@@ -82,7 +82,7 @@ class TestApply:
             ([game(keys=("the-key-of-the-game",))], f"game/{GAME_ID}"),
             ([game(number=123)], f"game/{GAME_ID}"),
             ([tariff("standard", currency="KRW")], "cafe/cafe-1"),
-            ([MatchClient(id="m", secret=b"s", game_id=GAME_ID, match_info_url="")], "match_client/m"),
+            ([MatchClient(id="m", secrets=(b"s",), game_id=GAME_ID, match_info_url="")], "match_client/m"),
         ],
     )
     async def test_what_does_not_fit_together_is_refused_as_a_whole(

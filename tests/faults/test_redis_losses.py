@@ -17,8 +17,8 @@ from playclock.core.answers import Opened, Refused, Result
 from playclock.core.ott import Refusal
 from playclock.core.session import State
 from playclock.core.signing import sign_launcher
-from playclock.engine.callers import SignedRequest
 from playclock.engine.history import Filter
+from playclock.engine.signatures import SignedRequest
 from playclock.errors import CursorExpired, RequestReplayed
 from playclock.stores.base import Store
 from playclock.stores.redis import RedisStore
@@ -235,13 +235,13 @@ async def test_a_nonce_that_was_used_is_not_good_again(loss: Loss, relay: Relay,
     said = {"method": "GET", "path": "/", "timestamp": str(world.engine.clock.now_ms() // 1000), "nonce": "the-nonce"}
     signature = sign_launcher(world.SECRET.encode(), body_sha256=b"", **said)
     request = SignedRequest(launcher_id=world.LAUNCHER_ID, signature=signature, body_sha256=b"", **said)
-    await world.engine.callers.launcher(request, use_nonce=True)
+    await world.engine.signatures.launcher(request, use_up=True)
     relay.to = None
     relay.to = loss.lose()
 
     async def replay() -> None:
         with pytest.raises(RequestReplayed):
-            await world.engine.callers.launcher(request, use_nonce=True)
+            await world.engine.signatures.launcher(request, use_up=True)
 
     await back(replay)
 

@@ -1,6 +1,7 @@
 """The world of `tests/conftest.py` over gRPC: the same calls over a socket and in process."""
 
 import hashlib
+import hmac
 import itertools
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Final, NamedTuple
@@ -17,13 +18,17 @@ from playclock.engine import Engine
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.rpc.server import Server
 from playclock.v1 import (
+    SIGNATURE_SCHEME_AGENT,
+    SIGNATURE_SCHEME_PLAYFUN,
     AccountServiceStub,
     AuthServiceStub,
+    HttpHeader,
     LauncherCredentials,
     LaunchServiceStub,
     ProvisioningServiceStub,
     SessionServiceStub,
     SettlementServiceStub,
+    SignedHttpRequest,
 )
 
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -84,6 +89,26 @@ class Rpc:
             setattr(credentials, field, value)
         handed_on: Metadata = (("x-launcher-credentials-bin", credentials.SerializeToString()),)
         return handed_on + self.OPERATOR if trusted else handed_on
+
+    def signed_by_agent(self, *, secret: bytes = b"the-token-of-the-agent") -> Metadata:
+        """Return an agent's credentials as the facade hands them on."""
+        body = f'{{"agent_id":1,"timestamp":{self._engine.clock.now_ms() // 1000}}}'.encode()
+        header = HttpHeader(name="X-Signature", value=hmac.new(secret, body, "sha256").hexdigest())
+        request = SignedHttpRequest(scheme=SIGNATURE_SCHEME_AGENT, headers=[header], body=body)
+        return (("x-signed-request-bin", request.SerializeToString()), *self.OPERATOR)
+
+    def signed_by_developer(self, *, secret: bytes = b"the-secret-of-the-developer") -> Metadata:
+        """Return a developer's credentials as the facade hands them on."""
+        developer, timestamp = "550e8400-e29b-41d4-a716-446655440000", self._engine.clock.now_ms()
+        signature = hmac.new(secret, f"get\n/games/me\n{timestamp}".encode(), "sha256").hexdigest()
+        value = f"HMAC-SHA256 apiKey={developer} signature={signature} timestamp={timestamp}"
+        request = SignedHttpRequest(
+            scheme=SIGNATURE_SCHEME_PLAYFUN,
+            http_method="GET",
+            http_path="/games/me",
+            headers=[HttpHeader(name="Authorization", value=value)],
+        )
+        return (("x-signed-request-bin", request.SerializeToString()), *self.OPERATOR)
 
     async def failure(self, call: Awaitable[object]) -> Failed:
         """Await a call that has to fail, and return how it did."""

@@ -13,6 +13,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from playclock import v1
 from playclock.clock import ManualClock
 from playclock.v1 import (
+    Agent,
+    Developer,
     EndLaunchRequest,
     GetSessionRequest,
     HeartbeatLaunchRequest,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("world")
 
-GAME, LAUNCHER, OPERATOR = "game", "launcher", "operator"
+GAME, LAUNCHER, OPERATOR, AGENT, DEVELOPER = "game", "launcher", "operator", "agent", "developer"
 
 ACCESS: dict[str, set[str]] = {
     "AccountService/CreateTransfer": {OPERATOR},
@@ -41,7 +43,9 @@ ACCESS: dict[str, set[str]] = {
     "AccountService/ReverseTopUp": {OPERATOR},
     "AccountService/TopUpAccount": {OPERATOR},
     "AccountService/VoidTransfer": {OPERATOR},
-    "AuthService/VerifyCaller": {GAME, LAUNCHER, OPERATOR},
+    "AuthService/SignRequest": {OPERATOR},
+    "AuthService/VerifyCaller": {GAME, LAUNCHER, OPERATOR, AGENT, DEVELOPER},
+    "AuthService/VerifyRequest": {OPERATOR},
     "LaunchService/StartLaunch": {LAUNCHER, OPERATOR},
     "LaunchService/HeartbeatLaunch": {LAUNCHER, OPERATOR},
     "LaunchService/EndLaunch": {LAUNCHER, OPERATOR},
@@ -63,6 +67,12 @@ ACCESS: dict[str, set[str]] = {
 }
 
 
+SIGNERS = Provisioning(
+    agents=[Agent(id=1, name="Agent One", api_token="the-token-of-the-agent")],
+    developers=[Developer(id="550e8400-e29b-41d4-a716-446655440000", secret="the-secret-of-the-developer")],
+)
+
+
 def methods() -> Iterator[MethodDescriptor]:
     """Yield every RPC of every service of the package."""
     for module in pkgutil.iter_modules(v1.__path__):
@@ -80,9 +90,18 @@ def test_every_rpc_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
-@pytest.mark.parametrize("role", [GAME, LAUNCHER, OPERATOR, "nobody"])
-async def test_access_over_a_socket(rpc: "Rpc", name: str, role: str) -> None:
-    credentials = {GAME: rpc.GAME, LAUNCHER: rpc.signed(), OPERATOR: rpc.OPERATOR, "nobody": ()}[role]
+@pytest.mark.parametrize("role", [GAME, LAUNCHER, OPERATOR, AGENT, DEVELOPER, "nobody"])
+async def test_access_over_a_socket(world: "World", rpc: "Rpc", name: str, role: str) -> None:
+    if role in (AGENT, DEVELOPER):
+        await world.provision(SIGNERS)
+    credentials = {
+        GAME: rpc.GAME,
+        LAUNCHER: rpc.signed(),
+        OPERATOR: rpc.OPERATOR,
+        AGENT: rpc.signed_by_agent(),
+        DEVELOPER: rpc.signed_by_developer(),
+        "nobody": (),
+    }[role]
     code, reason = await _outcome(rpc, METHODS[name], credentials)
     if role == "nobody":
         assert (code, reason) == (grpc.StatusCode.UNAUTHENTICATED, "INVALID_API_KEY")

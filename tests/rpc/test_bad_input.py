@@ -8,6 +8,9 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 from playclock.v1 import (
+    SIGNATURE_SCHEME_AGENT,
+    SIGNATURE_SCHEME_LAUNCHER,
+    SIGNATURE_SCHEME_STANDARD_WEBHOOKS,
     Agent,
     ApplyProvisioningRequest,
     BatchHeartbeatRequest,
@@ -19,6 +22,7 @@ from playclock.v1 import (
     GetSessionRequest,
     HeartbeatLaunchRequest,
     HeartbeatRequest,
+    HttpHeader,
     IssueOttRequest,
     Launcher,
     ListSessionsRequest,
@@ -29,9 +33,12 @@ from playclock.v1 import (
     ProvisionedCafe,
     ProvisionedGame,
     Provisioning,
+    SignedHttpRequest,
+    SignRequestRequest,
     StartLaunchRequest,
     Tariff,
     TerminateSessionRequest,
+    VerifyRequestRequest,
     WatchSessionsRequest,
 )
 
@@ -70,7 +77,32 @@ CONTROL = "a\x00b"
 
 Case = tuple[str, Message, str]
 
+
+def asked(**changed: Any) -> VerifyRequestRequest:  # noqa: ANN401 - any field
+    good = {"scheme": SIGNATURE_SCHEME_AGENT, "headers": [HttpHeader(name="x-signature", value="0" * 64)], "body": b"{}"}
+    return VerifyRequestRequest(request=SignedHttpRequest(**{**good, **changed}))
+
+
+def ordered(**changed: Any) -> SignRequestRequest:  # noqa: ANN401 - any field
+    good = {"scheme": SIGNATURE_SCHEME_LAUNCHER, "key_id": "launcher-1", "http_method": "POST", "http_path": "/"}
+    return SignRequestRequest(**{**good, **changed})
+
+
 CASES: list[Case] = [
+    *(("auth.VerifyRequest", asked(scheme=scheme), "request.scheme") for scheme in (0, 5, 99)),
+    ("auth.VerifyRequest", asked(key_id="x" * 257), "request.key_id"),
+    ("auth.VerifyRequest", asked(scheme=SIGNATURE_SCHEME_STANDARD_WEBHOOKS), "request.key_id"),
+    ("auth.VerifyRequest", asked(headers=[HttpHeader(name="x", value="y")] * 65), "request.headers"),
+    ("auth.VerifyRequest", VerifyRequestRequest(mode=9), "mode"),  # type: ignore[arg-type]
+    ("auth.VerifyRequest", asked(body=b"{"), "body"),
+    ("auth.VerifyRequest", asked(body=b'{"agent_id":1,"agent_id":1}'), "body"),
+    ("auth.VerifyRequest", asked(body=b'{"a":"' + b"x" * 16_384 + b'"}'), "body"),
+    ("auth.VerifyRequest", asked(body=b'{"agent_id":"1"}'), "agent_id"),
+    ("auth.VerifyRequest", asked(body=b'{"agent_id":1}'), "timestamp"),
+    *(("auth.SignRequest", ordered(scheme=scheme), "scheme") for scheme in (0, 5)),
+    *(("auth.SignRequest", ordered(key_id=key), "key_id") for key in ("", "nobody", "x" * 257)),
+    *(("auth.SignRequest", ordered(http_path=path), "http_path") for path in ("", "a", "/a?b=c", "/\u00e9", "/a\nb")),
+    *(("auth.SignRequest", ordered(http_method=method), "http_method") for method in ("", "P T", "\uff30OST")),
     *(("sessions.OpenSession", good_open(ott=ott), "ott") for ott in BAD_UUIDS),
     *(
         ("sessions.OpenSession", good_open(provider_user_id=user), "provider_user_id")
@@ -237,6 +269,9 @@ ANYTHING_GOES = {
     "WatchSessionsRequest.game_session_id": "a filter: what matches nothing tells nothing",
     "ChargeProvider.plaintext": "both values are good",
     "ChargeProvider.verify_addresses": "both values are good",
+    "VerifyRequestRequest.request": "the fields within are named",
+    "SignRequestRequest.body": "an agent's has to be JSON, others' may be anything",
+    "SignRequestRequest.message_id": "of one scheme only, and named there",
     "Agent.api_token": "absent or whatever the operator chose",
     "Agent.games": "numbers of games that may be described later",
 }

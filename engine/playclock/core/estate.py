@@ -94,7 +94,8 @@ class Agent(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True
 
     id: int
     name: str
-    api_token: bytes | None
+    secrets: tuple[bytes, ...]
+    """Its API tokens; none where it has none."""
     games: tuple[int, ...]
 
 
@@ -102,17 +103,20 @@ class Developer(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=
     """A caller of the games API."""
 
     id: str
-    secret: bytes
+    secrets: tuple[bytes, ...]
 
 
 class MatchClient(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
     """A game's client of the match API."""
 
     id: str
-    secret: bytes
+    secrets: tuple[bytes, ...]
     game_id: str
     match_info_url: str
 
+
+Signer = Launcher | Agent | Developer | MatchClient
+"""Who has secrets to sign with: several while a key is rotated, the newest first."""
 
 Resource = Game | Tariff | AccountPlan | Cafe | Launcher | Agent | Developer | MatchClient | Provider
 
@@ -163,6 +167,9 @@ class Estate:
         self.providers = {provider.id: provider for provider in self._all(Provider)}
         self.launchers = {launcher.id: launcher for launcher in self._all(Launcher)}
         self.match_clients = self._all(MatchClient)
+        self._secrets = {
+            (type(signer), str(signer.id)): signer.secrets for signer in self.resources.values() if isinstance(signer, Signer)
+        }
         self.game_of_key = {digest: game.id for game in self.games.values() for digest in game.api_key_hashes}
         self._networks: dict[tuple[int, int], dict[int, Cafe]] = {}
         for cafe in self.cafes.values():
@@ -185,6 +192,10 @@ class Estate:
                 if cafe is not None:
                     return cafe
         return None
+
+    def secrets_of(self, kind: type[Signer], signer_id: str) -> tuple[bytes, ...] | None:
+        """Return the secrets of a signer, newest first; none for an agent without a token, None for nobody."""
+        return self._secrets.get((kind, signer_id))
 
     def _all(self, kind: type[R]) -> list[R]:
         return [resource for resource in self.resources.values() if isinstance(resource, kind)]

@@ -112,6 +112,17 @@ def nonce_key(launcher_id: str, nonce: str) -> str:
     return f"{digest[:2]}:nonce:{digest}"
 
 
+def signature_key(signer: str, once: str) -> str:
+    """Return the key of the record that says when a signature, or a message's id, was used first."""
+    digest = _digest("signature", signer, once)
+    return f"{digest[:2]}:signature:{digest}"
+
+
+def request_id_of(signer: str, once: str) -> str:
+    """Return what stands for the request id of a signed call: the same for its repeats, and for no other signature."""
+    return "sig_" + _digest("request", signer, once)
+
+
 def claim_key(caller: str, request_id: str) -> str:
     """Return the key of the record that says with which contents a caller used a request id."""
     digest = _digest("claim", caller, request_id)

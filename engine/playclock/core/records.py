@@ -9,7 +9,7 @@ from playclock.core.session import Session, State
 
 
 class Nonce(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A nonce that was used. That it is there is all it says."""
+    """A nonce or a signature that was used, and when first."""
 
     used_ms: int
 

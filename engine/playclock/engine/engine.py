@@ -24,6 +24,7 @@ from playclock.engine.partners import Partners
 from playclock.engine.pulse import BEAT_MS, PulseKeeper
 from playclock.engine.records import Records
 from playclock.engine.sessions import Sessions
+from playclock.engine.signatures import Signatures
 from playclock.engine.sweeper import Sweeper
 from playclock.engine.transfers import Transfers
 from playclock.errors import EngineError
@@ -82,6 +83,7 @@ class Engine:
             context.archived = archive.positions
             context.turns.listeners.append(archive.wake)
         self.callers = Callers(context, operator_tokens=operator_tokens)
+        self.signatures = Signatures(context)
         self.estate = EstateKeeper(context)
         self.partners = Partners(context, connect)
         self.launches = Launches(context, self.partners)

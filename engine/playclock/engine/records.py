@@ -46,6 +46,7 @@ _CODECS: Final[Mapping[str, Codec[Any]]] = {
     "answer": ANSWERS,
     "claim": CLAIMS,
     "nonce": NONCES,
+    "signature": NONCES,
     "server": SERVERS,
     "pulse": PULSES,
     "topup": TOP_UPS,

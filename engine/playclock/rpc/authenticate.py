@@ -1,25 +1,30 @@
 """Credentials in the metadata to a caller, and the one table of who may call what."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 from google.protobuf.message import DecodeError
 
 from playclock.engine import OPERATOR, Caller, Engine, Role, SignedRequest
 from playclock.errors import InvalidApiKey, InvalidSignature, PermissionDenied
-from playclock.v1.auth_service_pb2 import LauncherCredentials
+from playclock.rpc.auth import verify
+from playclock.rpc.call import Call
+from playclock.v1.auth_service_pb2 import LauncherCredentials, SignedHttpRequest
 
 API_KEY: Final = "x-api-key"
 AUTHORIZATION: Final = "authorization"
 LAUNCHER_CREDENTIALS: Final = "x-launcher-credentials-bin"
+SIGNED_REQUEST: Final = "x-signed-request-bin"
 REQUEST_ID: Final = "x-request-id"
 
 _BEARER: Final = "Bearer "
 _CREDENTIALS_BYTES_MAX: Final = 8_192
 
 Metadata = Sequence[tuple[str, str | bytes]]
+M = TypeVar("M", LauncherCredentials, SignedHttpRequest)
 
 _GAME, _LAUNCHER, _OPERATOR = Role.GAME, Role.LAUNCHER, Role.OPERATOR
+_SIGNERS: Final = (Role.LAUNCHER, Role.AGENT, Role.DEVELOPER)
 
 ACCESS: Final[dict[str, tuple[Role, ...]]] = {
     "/playclock.v1.AccountService/GetAccount": (_OPERATOR,),
@@ -31,7 +36,9 @@ ACCESS: Final[dict[str, tuple[Role, ...]]] = {
     "/playclock.v1.AccountService/VoidTransfer": (_OPERATOR,),
     "/playclock.v1.AccountService/GetTransfer": (_OPERATOR,),
     "/playclock.v1.AccountService/TopUpAccount": (_OPERATOR,),
-    "/playclock.v1.AuthService/VerifyCaller": (_GAME, _LAUNCHER, _OPERATOR),
+    "/playclock.v1.AuthService/VerifyCaller": (_GAME, *_SIGNERS, _OPERATOR),
+    "/playclock.v1.AuthService/VerifyRequest": (_OPERATOR,),
+    "/playclock.v1.AuthService/SignRequest": (_OPERATOR,),
     "/playclock.v1.LaunchService/StartLaunch": (_LAUNCHER, _OPERATOR),
     "/playclock.v1.LaunchService/HeartbeatLaunch": (_LAUNCHER, _OPERATOR),
     "/playclock.v1.LaunchService/EndLaunch": (_LAUNCHER, _OPERATOR),
@@ -53,26 +60,36 @@ ACCESS: Final[dict[str, tuple[Role, ...]]] = {
 }
 """Who may call what. A method without a row cannot be called."""
 
-VERIFY_CALLER: Final = "/playclock.v1.AuthService/VerifyCaller"
-
 
 async def authenticate(
-    engine: Engine, method: str, metadata: Metadata, *, trusted: bool, fallback: Caller | None
-) -> tuple[Caller, bool]:
+    engine: Engine,
+    method: str,
+    metadata: Metadata,
+    peer: Callable[[], str],
+    *,
+    changes: bool,
+    trusted: bool,
+    fallback: Caller | None,
+) -> Call:
     """Return who calls `method`, and whether it is inside the trust boundary: in process, or with an operator's token.
 
-    `fallback` stands for a caller without any credentials; None refuses it. Raises Unauthenticated's children,
-    PermissionDenied, StoreAway.
+    A signature is used up where the method `changes` something. `fallback` stands for a caller without any credentials; None
+    refuses it. Raises Unauthenticated's children, PermissionDenied, BadRequest, StoreAway.
     """
     given = dict(metadata)
+    signature_id = ""
     if API_KEY in given:
         caller = engine.callers.game(_text(given[API_KEY]))
-    elif LAUNCHER_CREDENTIALS in given:
+    elif LAUNCHER_CREDENTIALS in given or SIGNED_REQUEST in given:
         trusted = trusted or (AUTHORIZATION in given and bool(_operator(engine, given[AUTHORIZATION])))
         if not trusted:
-            raise InvalidSignature("a launcher's signature is believed only of callers inside the trust boundary")
-        signed = _signed_request(given[LAUNCHER_CREDENTIALS])
-        caller = await engine.callers.launcher(signed, use_nonce=method != VERIFY_CALLER)
+            raise InvalidSignature("a signature is believed only of callers inside the trust boundary")
+        if LAUNCHER_CREDENTIALS in given:
+            launched = _signed_request(_message(LauncherCredentials, given[LAUNCHER_CREDENTIALS]))
+            caller = await engine.signatures.launcher(launched, use_up=changes)
+        else:
+            signed = await verify(engine, _message(SignedHttpRequest, given[SIGNED_REQUEST]), use_up=changes)
+            caller, signature_id = signed.caller, signed.request_id
     elif AUTHORIZATION in given:
         caller, trusted = _operator(engine, given[AUTHORIZATION]), True
     elif fallback is not None:
@@ -81,7 +98,7 @@ async def authenticate(
         raise InvalidApiKey("the call carries no credentials")
     if caller.role not in ACCESS.get(method, ()):
         raise PermissionDenied("this caller may not make this call", role=caller.role.value)
-    return caller, trusted
+    return Call(caller, peer, trusted, signature_id)
 
 
 def _operator(engine: Engine, authorization: str | bytes) -> Caller:
@@ -92,13 +109,16 @@ def _operator(engine: Engine, authorization: str | bytes) -> Caller:
     return OPERATOR
 
 
-def _signed_request(value: str | bytes) -> SignedRequest:
+def _message(kind: type[M], value: str | bytes) -> M:
     if isinstance(value, str) or len(value) > _CREDENTIALS_BYTES_MAX:
-        raise InvalidSignature("the launcher's credentials are malformed")
+        raise InvalidSignature("the signer's credentials are malformed")
     try:
-        credentials = LauncherCredentials.FromString(value)
+        return kind.FromString(value)
     except DecodeError as error:
-        raise InvalidSignature("the launcher's credentials are malformed") from error
+        raise InvalidSignature("the signer's credentials are malformed") from error
+
+
+def _signed_request(credentials: LauncherCredentials) -> SignedRequest:
     return SignedRequest(
         launcher_id=credentials.launcher_id,
         timestamp=credentials.timestamp,

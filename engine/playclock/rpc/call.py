@@ -15,6 +15,15 @@ class Call(NamedTuple):
     """Tells the connection's other end as gRPC writes it, such as "ipv4:192.0.2.1:50000"."""
     trusted: bool
     """Whether the caller is inside the trust boundary, so that what it says of third parties is believed."""
+    signature_id: str = ""
+    """Where the caller signed in a dialect without nonces: what stands for the request id of the call."""
+
+    def request_id(self, given: str) -> str:
+        """Return the request id of a call that changes something: the caller's, or else the one that its signature stands for.
+
+        So a request that is sent again with the same signature acts once, and hears the first answer.
+        """
+        return given or self.signature_id
 
 
 def address_of(peer: str) -> str:

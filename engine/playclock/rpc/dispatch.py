@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from time import perf_counter_ns
 from typing import Any, Final, Protocol
 
+from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
@@ -39,7 +40,18 @@ from playclock.v1 import (
 _log = logging.getLogger("playclock.rpc")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
-_QUIET: Final = frozenset({"Heartbeat", "BatchHeartbeat", "VerifyCaller", "GetSession", "ListSessions", "HeartbeatLaunch"})
+_QUIET: Final = frozenset(
+    {
+        "Heartbeat",
+        "BatchHeartbeat",
+        "VerifyCaller",
+        "VerifyRequest",
+        "SignRequest",
+        "GetSession",
+        "ListSessions",
+        "HeartbeatLaunch",
+    }
+)
 """Methods of which only failures are worth a line by default: they come all the time, or change nothing."""
 
 
@@ -51,9 +63,17 @@ class Method:
     """One method of the service: what it takes, what it gives, and who does it."""
 
     def __init__(
-        self, name: str, request_type: type[Message], response_type: type[Message], handler: Callable[..., Any]
+        self,
+        name: str,
+        request_type: type[Message],
+        response_type: type[Message],
+        handler: Callable[..., Any],
+        *,
+        changes: bool,
     ) -> None:
         self.name = name
+        self.changes = changes
+        """Whether a call may change something: the proto does not say that it has no side effects."""
         self.request_type = request_type
         self.response_type = response_type
         self.handler = handler
@@ -84,7 +104,7 @@ class Dispatcher:
         self.methods: dict[str, Method] = {}
         served = (
             (account_service_pb2, "AccountService", AccountServicer(engine)),
-            (auth_service_pb2, "AuthService", AuthServicer()),
+            (auth_service_pb2, "AuthService", AuthServicer(engine)),
             (launch_service_pb2, "LaunchService", LaunchServicer(engine)),
             (provisioning_service_pb2, "ProvisioningService", ProvisioningServicer(engine)),
             (session_service_pb2, "SessionService", SessionServicer(engine)),
@@ -129,8 +149,9 @@ class Dispatcher:
             return Call(NOBODY, peer, trusted)
         if self.engine.is_late():
             await self.engine.catch_up()
-        caller, believed = await authenticate(self.engine, method.name, metadata, trusted=trusted, fallback=fallback)
-        return Call(caller, peer, believed)
+        return await authenticate(
+            self.engine, method.name, metadata, peer, changes=method.changes, trusted=trusted, fallback=fallback
+        )
 
     def _add(self, module: Any, service_name: str, servicer: object) -> None:  # noqa: ANN401 - a generated module
         service = module.DESCRIPTOR.services_by_name[service_name]
@@ -141,7 +162,9 @@ class Dispatcher:
             kind = StreamMethod if descriptor.server_streaming else UnaryMethod
             request_type = getattr(module, descriptor.input_type.name)
             response_type = getattr(module, descriptor.output_type.name)
-            self.methods[name] = kind(name, request_type, response_type, getattr(servicer, descriptor.name))
+            handler = getattr(servicer, descriptor.name)
+            changes = descriptor.GetOptions().idempotency_level != MethodOptions.NO_SIDE_EFFECTS
+            self.methods[name] = kind(name, request_type, response_type, handler, changes=changes)
 
     def _failure(self, error: Exception, method: Method, metadata: Metadata, began_ns: int) -> Failure:
         request_id = _request_id(metadata)

@@ -111,14 +111,14 @@ def _resources(provisioning: pb.Provisioning) -> Iterator[Resource]:
     for launcher in provisioning.launchers:
         yield core.Launcher(id=launcher.id, secrets=(launcher.secret.encode(),))
     for agent in provisioning.agents:
-        token = agent.api_token.encode() or None
-        yield core.Agent(id=agent.id, name=agent.name, api_token=token, games=tuple(agent.games))
+        tokens = (agent.api_token.encode(),) if agent.api_token else ()
+        yield core.Agent(id=agent.id, name=agent.name, secrets=tokens, games=tuple(agent.games))
     for developer in provisioning.developers:
-        yield core.Developer(id=developer.id, secret=developer.secret.encode())
+        yield core.Developer(id=developer.id, secrets=(developer.secret.encode(),))
     for client in provisioning.match_clients:
         yield core.MatchClient(
             id=client.client_id,
-            secret=client.client_secret.encode(),
+            secrets=(client.client_secret.encode(),),
             game_id=client.game,
             match_info_url=client.match_info_url,
         )

@@ -13,6 +13,7 @@ from playclock.core.fields import (
     url_problem,
 )
 from playclock.core.ids import is_uuid
+from playclock.core.signing.webhooks import webhook_key
 from playclock.core.tariff import (
     WINDOWS_MAX,
     from_time_problem,
@@ -125,8 +126,17 @@ def _partner_checks(provisioning: pb.Provisioning) -> Iterator[tuple[str, str | 
     for index, client in enumerate(provisioning.match_clients):
         at = f"match_clients[{index}]"
         yield f"{at}.client_id", resource_id_problem(client.client_id)
-        yield f"{at}.client_secret", _secret_problem(client.client_secret)
+        yield f"{at}.client_secret", _secret_problem(client.client_secret) or _key_problem(client.client_secret)
         yield f"{at}.match_info_url", url_problem(client.match_info_url)
+
+
+def _key_problem(secret: str) -> str | None:
+    """Check that messages can be signed with a secret."""
+    try:
+        webhook_key(secret.encode())
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _secret_problem(secret: str) -> str | None:

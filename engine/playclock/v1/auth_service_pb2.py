@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fplayclock/v1/auth_service.proto\x12\x0cplayclock.v1\"\x15\n\x13VerifyCallerRequest\"\xac\x01\n\x14VerifyCallerResponse\x12\x35\n\x04role\x18\x01 \x01(\x0e\x32\'.playclock.v1.VerifyCallerResponse.Role\x12\n\n\x02id\x18\x02 \x01(\t\"Q\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_GAME\x10\x01\x12\x11\n\rROLE_LAUNCHER\x10\x02\x12\x11\n\rROLE_OPERATOR\x10\x03\"\x9c\x01\n\x13LauncherCredentials\x12\x13\n\x0blauncher_id\x18\x01 \x01(\t\x12\x11\n\ttimestamp\x18\x02 \x01(\t\x12\r\n\x05nonce\x18\x03 \x01(\t\x12\x11\n\tsignature\x18\x04 \x01(\t\x12\x13\n\x0bhttp_method\x18\x05 \x01(\t\x12\x11\n\thttp_path\x18\x06 \x01(\t\x12\x13\n\x0b\x62ody_sha256\x18\x07 \x01(\x0c\x32i\n\x0b\x41uthService\x12Z\n\x0cVerifyCaller\x12!.playclock.v1.VerifyCallerRequest\x1a\".playclock.v1.VerifyCallerResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fplayclock/v1/auth_service.proto\x12\x0cplayclock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\")\n\nHttpHeader\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xb3\x01\n\x11SignedHttpRequest\x12-\n\x06scheme\x18\x01 \x01(\x0e\x32\x1d.playclock.v1.SignatureScheme\x12\x0e\n\x06key_id\x18\x02 \x01(\t\x12\x13\n\x0bhttp_method\x18\x03 \x01(\t\x12\x11\n\thttp_path\x18\x04 \x01(\t\x12)\n\x07headers\x18\x05 \x03(\x0b\x32\x18.playclock.v1.HttpHeader\x12\x0c\n\x04\x62ody\x18\x06 \x01(\x0c\"\xbd\x01\n\x14VerifyRequestRequest\x12\x30\n\x07request\x18\x01 \x01(\x0b\x32\x1f.playclock.v1.SignedHttpRequest\x12\x35\n\x04mode\x18\x02 \x01(\x0e\x32\'.playclock.v1.VerifyRequestRequest.Mode\"<\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bMODE_USE_UP\x10\x01\x12\r\n\tMODE_LOOK\x10\x02\"\xb2\x01\n\x15VerifyRequestResponse\x12\x35\n\x04role\x18\x01 \x01(\x0e\x32\'.playclock.v1.VerifyCallerResponse.Role\x12\n\n\x02id\x18\x02 \x01(\t\x12\x11\n\tis_repeat\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12/\n\x0bsigned_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9d\x01\n\x12SignRequestRequest\x12-\n\x06scheme\x18\x01 \x01(\x0e\x32\x1d.playclock.v1.SignatureScheme\x12\x0e\n\x06key_id\x18\x02 \x01(\t\x12\x13\n\x0bhttp_method\x18\x03 \x01(\t\x12\x11\n\thttp_path\x18\x04 \x01(\t\x12\x0c\n\x04\x62ody\x18\x05 \x01(\x0c\x12\x12\n\nmessage_id\x18\x06 \x01(\t\"N\n\x13SignRequestResponse\x12)\n\x07headers\x18\x01 \x03(\x0b\x32\x18.playclock.v1.HttpHeader\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\"\x15\n\x13VerifyCallerRequest\"\xe8\x01\n\x14VerifyCallerResponse\x12\x35\n\x04role\x18\x01 \x01(\x0e\x32\'.playclock.v1.VerifyCallerResponse.Role\x12\n\n\x02id\x18\x02 \x01(\t\"\x8c\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_GAME\x10\x01\x12\x11\n\rROLE_LAUNCHER\x10\x02\x12\x11\n\rROLE_OPERATOR\x10\x03\x12\x0e\n\nROLE_AGENT\x10\x04\x12\x12\n\x0eROLE_DEVELOPER\x10\x05\x12\x15\n\x11ROLE_MATCH_CLIENT\x10\x06\"\x9c\x01\n\x13LauncherCredentials\x12\x13\n\x0blauncher_id\x18\x01 \x01(\t\x12\x11\n\ttimestamp\x18\x02 \x01(\t\x12\r\n\x05nonce\x18\x03 \x01(\t\x12\x11\n\tsignature\x18\x04 \x01(\t\x12\x13\n\x0bhttp_method\x18\x05 \x01(\t\x12\x11\n\thttp_path\x18\x06 \x01(\t\x12\x13\n\x0b\x62ody_sha256\x18\x07 \x01(\x0c*\xb4\x01\n\x0fSignatureScheme\x12 \n\x1cSIGNATURE_SCHEME_UNSPECIFIED\x10\x00\x12\x1d\n\x19SIGNATURE_SCHEME_LAUNCHER\x10\x01\x12\x1a\n\x16SIGNATURE_SCHEME_AGENT\x10\x02\x12\x1c\n\x18SIGNATURE_SCHEME_PLAYFUN\x10\x03\x12&\n\"SIGNATURE_SCHEME_STANDARD_WEBHOOKS\x10\x04\x32\x97\x02\n\x0b\x41uthService\x12Z\n\x0cVerifyCaller\x12!.playclock.v1.VerifyCallerRequest\x1a\".playclock.v1.VerifyCallerResponse\"\x03\x90\x02\x01\x12X\n\rVerifyRequest\x12\".playclock.v1.VerifyRequestRequest\x1a#.playclock.v1.VerifyRequestResponse\x12R\n\x0bSignRequest\x12 .playclock.v1.SignRequestRequest\x1a!.playclock.v1.SignRequestResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,14 +34,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['VerifyCaller']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['VerifyCaller']._serialized_options = b'\220\002\001'
-  _globals['_VERIFYCALLERREQUEST']._serialized_start=49
-  _globals['_VERIFYCALLERREQUEST']._serialized_end=70
-  _globals['_VERIFYCALLERRESPONSE']._serialized_start=73
-  _globals['_VERIFYCALLERRESPONSE']._serialized_end=245
-  _globals['_VERIFYCALLERRESPONSE_ROLE']._serialized_start=164
-  _globals['_VERIFYCALLERRESPONSE_ROLE']._serialized_end=245
-  _globals['_LAUNCHERCREDENTIALS']._serialized_start=248
-  _globals['_LAUNCHERCREDENTIALS']._serialized_end=404
-  _globals['_AUTHSERVICE']._serialized_start=406
-  _globals['_AUTHSERVICE']._serialized_end=511
+  _globals['_SIGNATURESCHEME']._serialized_start=1338
+  _globals['_SIGNATURESCHEME']._serialized_end=1518
+  _globals['_HTTPHEADER']._serialized_start=82
+  _globals['_HTTPHEADER']._serialized_end=123
+  _globals['_SIGNEDHTTPREQUEST']._serialized_start=126
+  _globals['_SIGNEDHTTPREQUEST']._serialized_end=305
+  _globals['_VERIFYREQUESTREQUEST']._serialized_start=308
+  _globals['_VERIFYREQUESTREQUEST']._serialized_end=497
+  _globals['_VERIFYREQUESTREQUEST_MODE']._serialized_start=437
+  _globals['_VERIFYREQUESTREQUEST_MODE']._serialized_end=497
+  _globals['_VERIFYREQUESTRESPONSE']._serialized_start=500
+  _globals['_VERIFYREQUESTRESPONSE']._serialized_end=678
+  _globals['_SIGNREQUESTREQUEST']._serialized_start=681
+  _globals['_SIGNREQUESTREQUEST']._serialized_end=838
+  _globals['_SIGNREQUESTRESPONSE']._serialized_start=840
+  _globals['_SIGNREQUESTRESPONSE']._serialized_end=918
+  _globals['_VERIFYCALLERREQUEST']._serialized_start=920
+  _globals['_VERIFYCALLERREQUEST']._serialized_end=941
+  _globals['_VERIFYCALLERRESPONSE']._serialized_start=944
+  _globals['_VERIFYCALLERRESPONSE']._serialized_end=1176
+  _globals['_VERIFYCALLERRESPONSE_ROLE']._serialized_start=1036
+  _globals['_VERIFYCALLERRESPONSE_ROLE']._serialized_end=1176
+  _globals['_LAUNCHERCREDENTIALS']._serialized_start=1179
+  _globals['_LAUNCHERCREDENTIALS']._serialized_end=1335
+  _globals['_AUTHSERVICE']._serialized_start=1521
+  _globals['_AUTHSERVICE']._serialized_end=1800
 # @@protoc_insertion_point(module_scope)

@@ -3,8 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -16,6 +19,273 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _SignatureScheme:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SignatureSchemeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SignatureScheme.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SIGNATURE_SCHEME_UNSPECIFIED: _SignatureScheme.ValueType  # 0
+    """Not known. Refused."""
+    SIGNATURE_SCHEME_LAUNCHER: _SignatureScheme.ValueType  # 1
+    """The launcher API's: X-Launcher-Id, X-Timestamp, X-Nonce and X-Signature, over method, path, time, nonce and body."""
+    SIGNATURE_SCHEME_AGENT: _SignatureScheme.ValueType  # 2
+    """The agent API's: X-Signature over the JSON body, which names agent_id and timestamp."""
+    SIGNATURE_SCHEME_PLAYFUN: _SignatureScheme.ValueType  # 3
+    """play.fun's: Authorization: HMAC-SHA256 apiKey=…, signature=…, timestamp=…, over method, path and time."""
+    SIGNATURE_SCHEME_STANDARD_WEBHOOKS: _SignatureScheme.ValueType  # 4
+    """Standard Webhooks, by match clients' secrets: webhook-id, webhook-timestamp and webhook-signature, over id, time and body."""
+
+class SignatureScheme(_SignatureScheme, metaclass=_SignatureSchemeEnumTypeWrapper):
+    """SignatureScheme is a way of signing HTTP requests."""
+
+SIGNATURE_SCHEME_UNSPECIFIED: SignatureScheme.ValueType  # 0
+"""Not known. Refused."""
+SIGNATURE_SCHEME_LAUNCHER: SignatureScheme.ValueType  # 1
+"""The launcher API's: X-Launcher-Id, X-Timestamp, X-Nonce and X-Signature, over method, path, time, nonce and body."""
+SIGNATURE_SCHEME_AGENT: SignatureScheme.ValueType  # 2
+"""The agent API's: X-Signature over the JSON body, which names agent_id and timestamp."""
+SIGNATURE_SCHEME_PLAYFUN: SignatureScheme.ValueType  # 3
+"""play.fun's: Authorization: HMAC-SHA256 apiKey=…, signature=…, timestamp=…, over method, path and time."""
+SIGNATURE_SCHEME_STANDARD_WEBHOOKS: SignatureScheme.ValueType  # 4
+"""Standard Webhooks, by match clients' secrets: webhook-id, webhook-timestamp and webhook-signature, over id, time and body."""
+Global___SignatureScheme: _TypeAlias = SignatureScheme  # noqa: Y015
+
+@_typing.final
+class HttpHeader(_message.Message):
+    """HttpHeader is one header field, as it arrived or as it has to be sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The field's name, in any case."""
+    value: _builtins.str
+    """The field's value."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HttpHeader: _TypeAlias = HttpHeader  # noqa: Y015
+
+@_typing.final
+class SignedHttpRequest(_message.Message):
+    """SignedHttpRequest is an HTTP request that somebody says to have signed. In VerifyRequest it is what is asked about; serialised
+    in the metadata "x-signed-request-bin", it is the credentials of the call, believed only of callers inside the trust boundary.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEME_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    HTTP_METHOD_FIELD_NUMBER: _builtins.int
+    HTTP_PATH_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    scheme: Global___SignatureScheme.ValueType
+    """How it is signed."""
+    key_id: _builtins.str
+    """Who has to have signed it. Required for SIGNATURE_SCHEME_STANDARD_WEBHOOKS, whose headers do not say it; elsewhere, where it
+    is given, it has to be who the request says.
+    """
+    http_method: _builtins.str
+    """The request's method."""
+    http_path: _builtins.str
+    """The request's path as it arrived, without the query."""
+    body: _builtins.bytes
+    """The body as it arrived."""
+    @_builtins.property
+    def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___HttpHeader]:
+        """The header fields that the scheme reads, each as often as it came. Others are left alone. At most 64."""
+
+    def __init__(
+        self,
+        *,
+        scheme: Global___SignatureScheme.ValueType = ...,
+        key_id: _builtins.str = ...,
+        http_method: _builtins.str = ...,
+        http_path: _builtins.str = ...,
+        headers: _abc.Iterable[Global___HttpHeader] | None = ...,
+        body: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "headers", b"headers", "http_method", b"http_method", "http_path", b"http_path", "key_id", b"key_id", "scheme", b"scheme"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignedHttpRequest: _TypeAlias = SignedHttpRequest  # noqa: Y015
+
+@_typing.final
+class VerifyRequestRequest(_message.Message):
+    """VerifyRequestRequest asks who signed an HTTP request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Mode:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[VerifyRequestRequest._Mode.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        MODE_UNSPECIFIED: VerifyRequestRequest._Mode.ValueType  # 0
+        """The same as MODE_USE_UP."""
+        MODE_USE_UP: VerifyRequestRequest._Mode.ValueType  # 1
+        """The signature, or its nonce, counts as used from now on: for requests that change something."""
+        MODE_LOOK: VerifyRequestRequest._Mode.ValueType  # 2
+        """Nothing is written: for requests that only read, or are refused anyway."""
+
+    class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
+        """Mode is what becomes of the signature."""
+
+    MODE_UNSPECIFIED: VerifyRequestRequest.Mode.ValueType  # 0
+    """The same as MODE_USE_UP."""
+    MODE_USE_UP: VerifyRequestRequest.Mode.ValueType  # 1
+    """The signature, or its nonce, counts as used from now on: for requests that change something."""
+    MODE_LOOK: VerifyRequestRequest.Mode.ValueType  # 2
+    """Nothing is written: for requests that only read, or are refused anyway."""
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    mode: Global___VerifyRequestRequest.Mode.ValueType
+    """What becomes of the signature."""
+    @_builtins.property
+    def request(self) -> Global___SignedHttpRequest:
+        """The request."""
+
+    def __init__(
+        self,
+        *,
+        request: Global___SignedHttpRequest | None = ...,
+        mode: Global___VerifyRequestRequest.Mode.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyRequestRequest: _TypeAlias = VerifyRequestRequest  # noqa: Y015
+
+@_typing.final
+class VerifyRequestResponse(_message.Message):
+    """VerifyRequestResponse says who signed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    IS_REPEAT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SIGNED_TIME_FIELD_NUMBER: _builtins.int
+    role: Global___VerifyCallerResponse.Role.ValueType
+    """The kind of signer."""
+    id: _builtins.str
+    """The signer's id."""
+    is_repeat: _builtins.bool
+    """Whether the signature was used up before. Never so for launchers, who hear REQUEST_REPLAYED."""
+    request_id: _builtins.str
+    """Stands for the request id of what the request asks for, where the signer gave none."""
+    @_builtins.property
+    def signed_time(self) -> _timestamp_pb2.Timestamp:
+        """The time that was signed."""
+
+    def __init__(
+        self,
+        *,
+        role: Global___VerifyCallerResponse.Role.ValueType = ...,
+        id: _builtins.str = ...,
+        is_repeat: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+        signed_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["signed_time", b"signed_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "is_repeat", b"is_repeat", "request_id", b"request_id", "role", b"role", "signed_time", b"signed_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyRequestResponse: _TypeAlias = VerifyRequestResponse  # noqa: Y015
+
+@_typing.final
+class SignRequestRequest(_message.Message):
+    """SignRequestRequest asks for a signature."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEME_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    HTTP_METHOD_FIELD_NUMBER: _builtins.int
+    HTTP_PATH_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    scheme: Global___SignatureScheme.ValueType
+    """How to sign."""
+    key_id: _builtins.str
+    """By whose secret: a launcher's, agent's, developer's or match client's id."""
+    http_method: _builtins.str
+    """The method, for the schemes that sign it."""
+    http_path: _builtins.str
+    """The path without the query, for the schemes that sign it."""
+    body: _builtins.bytes
+    """The body. An agent's is a JSON object with agent_id and timestamp."""
+    message_id: _builtins.str
+    """For SIGNATURE_SCHEME_STANDARD_WEBHOOKS, the id of the message: the same whenever it is sent again. Empty for a new one."""
+    def __init__(
+        self,
+        *,
+        scheme: Global___SignatureScheme.ValueType = ...,
+        key_id: _builtins.str = ...,
+        http_method: _builtins.str = ...,
+        http_path: _builtins.str = ...,
+        body: _builtins.bytes = ...,
+        message_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "http_method", b"http_method", "http_path", b"http_path", "key_id", b"key_id", "message_id", b"message_id", "scheme", b"scheme"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignRequestRequest: _TypeAlias = SignRequestRequest  # noqa: Y015
+
+@_typing.final
+class SignRequestResponse(_message.Message):
+    """SignRequestResponse is what has to be sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADERS_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    body: _builtins.bytes
+    """The body to send, byte for byte. An agent's is written anew, names sorted, so that receivers who do the same compute the same."""
+    @_builtins.property
+    def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___HttpHeader]:
+        """The header fields to add."""
+
+    def __init__(
+        self,
+        *,
+        headers: _abc.Iterable[Global___HttpHeader] | None = ...,
+        body: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "headers", b"headers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignRequestResponse: _TypeAlias = SignRequestResponse  # noqa: Y015
 
 @_typing.final
 class VerifyCallerRequest(_message.Message):
@@ -54,6 +324,12 @@ class VerifyCallerResponse(_message.Message):
         """A launcher, by its signature."""
         ROLE_OPERATOR: VerifyCallerResponse._Role.ValueType  # 3
         """An operator or an internal service, by bearer token."""
+        ROLE_AGENT: VerifyCallerResponse._Role.ValueType  # 4
+        """An agent, by its signature."""
+        ROLE_DEVELOPER: VerifyCallerResponse._Role.ValueType  # 5
+        """A developer of the games API, by its signature."""
+        ROLE_MATCH_CLIENT: VerifyCallerResponse._Role.ValueType  # 6
+        """A client of the match API, by its signature."""
 
     class Role(_Role, metaclass=_RoleEnumTypeWrapper):
         """Role is a kind of caller."""
@@ -66,13 +342,19 @@ class VerifyCallerResponse(_message.Message):
     """A launcher, by its signature."""
     ROLE_OPERATOR: VerifyCallerResponse.Role.ValueType  # 3
     """An operator or an internal service, by bearer token."""
+    ROLE_AGENT: VerifyCallerResponse.Role.ValueType  # 4
+    """An agent, by its signature."""
+    ROLE_DEVELOPER: VerifyCallerResponse.Role.ValueType  # 5
+    """A developer of the games API, by its signature."""
+    ROLE_MATCH_CLIENT: VerifyCallerResponse.Role.ValueType  # 6
+    """A client of the match API, by its signature."""
 
     ROLE_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     role: Global___VerifyCallerResponse.Role.ValueType
     """The kind of caller."""
     id: _builtins.str
-    """Id of the game or of the launcher; empty for operators."""
+    """Id of the game, or of whoever signed; empty for operators."""
     def __init__(
         self,
         *,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AuthServiceStub:
-    """AuthService tells whose credentials a call carries.
+    """AuthService tells whose credentials a call carries, checks others' signatures, and signs. Secrets never leave the engine.
     """
 
     def __init__(self, channel):
@@ -40,10 +40,20 @@ class AuthServiceStub:
                 request_serializer=playclock_dot_v1_dot_auth__service__pb2.VerifyCallerRequest.SerializeToString,
                 response_deserializer=playclock_dot_v1_dot_auth__service__pb2.VerifyCallerResponse.FromString,
                 _registered_method=True)
+        self.VerifyRequest = channel.unary_unary(
+                '/playclock.v1.AuthService/VerifyRequest',
+                request_serializer=playclock_dot_v1_dot_auth__service__pb2.VerifyRequestRequest.SerializeToString,
+                response_deserializer=playclock_dot_v1_dot_auth__service__pb2.VerifyRequestResponse.FromString,
+                _registered_method=True)
+        self.SignRequest = channel.unary_unary(
+                '/playclock.v1.AuthService/SignRequest',
+                request_serializer=playclock_dot_v1_dot_auth__service__pb2.SignRequestRequest.SerializeToString,
+                response_deserializer=playclock_dot_v1_dot_auth__service__pb2.SignRequestResponse.FromString,
+                _registered_method=True)
 
 
 class AuthServiceServicer:
-    """AuthService tells whose credentials a call carries.
+    """AuthService tells whose credentials a call carries, checks others' signatures, and signs. Secrets never leave the engine.
     """
 
     def VerifyCaller(self, request, context):
@@ -57,6 +67,30 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def VerifyRequest(self, request, context):
+        """Checks the signature of an HTTP request that an internal service has received.
+
+        A launcher's nonce is good once. A signature of an agent, a developer or a match client may come again within the window,
+        which is counted from the signed time and from the first use: is_repeat says so, and with request_id as the request id of
+        what the request asks for, it acts once and a repeat hears the first answer.
+
+        Errors: UNAUTHENTICATED (INVALID_SIGNATURE; of an agent that is unknown or has no token, the metadata "signer" is "UNKNOWN"
+        or "WITHOUT_SECRET"), UNAUTHENTICATED (REQUEST_EXPIRED, REQUEST_REPLAYED), INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE
+        (STORE_UNAVAILABLE: nobody can say whether the signature was used, so it is not believed).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SignRequest(self, request, context):
+        """Signs an HTTP request that an internal service is about to send, at the engine's time.
+
+        Errors: INVALID_ARGUMENT (BAD_REQUEST).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuthServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -64,6 +98,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.VerifyCaller,
                     request_deserializer=playclock_dot_v1_dot_auth__service__pb2.VerifyCallerRequest.FromString,
                     response_serializer=playclock_dot_v1_dot_auth__service__pb2.VerifyCallerResponse.SerializeToString,
+            ),
+            'VerifyRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyRequest,
+                    request_deserializer=playclock_dot_v1_dot_auth__service__pb2.VerifyRequestRequest.FromString,
+                    response_serializer=playclock_dot_v1_dot_auth__service__pb2.VerifyRequestResponse.SerializeToString,
+            ),
+            'SignRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignRequest,
+                    request_deserializer=playclock_dot_v1_dot_auth__service__pb2.SignRequestRequest.FromString,
+                    response_serializer=playclock_dot_v1_dot_auth__service__pb2.SignRequestResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -74,7 +118,7 @@ def add_AuthServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuthService:
-    """AuthService tells whose credentials a call carries.
+    """AuthService tells whose credentials a call carries, checks others' signatures, and signs. Secrets never leave the engine.
     """
 
     @staticmethod
@@ -94,6 +138,60 @@ class AuthService:
             '/playclock.v1.AuthService/VerifyCaller',
             playclock_dot_v1_dot_auth__service__pb2.VerifyCallerRequest.SerializeToString,
             playclock_dot_v1_dot_auth__service__pb2.VerifyCallerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/playclock.v1.AuthService/VerifyRequest',
+            playclock_dot_v1_dot_auth__service__pb2.VerifyRequestRequest.SerializeToString,
+            playclock_dot_v1_dot_auth__service__pb2.VerifyRequestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SignRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/playclock.v1.AuthService/SignRequest',
+            playclock_dot_v1_dot_auth__service__pb2.SignRequestRequest.SerializeToString,
+            playclock_dot_v1_dot_auth__service__pb2.SignRequestResponse.FromString,
             options,
             channel_credentials,
             insecure,

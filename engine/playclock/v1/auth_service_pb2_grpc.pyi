@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuthServiceStub:
-    """AuthService tells whose credentials a call carries."""
+    """AuthService tells whose credentials a call carries, checks others' signatures, and signs. Secrets never leave the engine."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -40,10 +40,26 @@ class AuthServiceStub:
 
     Errors: UNAUTHENTICATED (INVALID_API_KEY, INVALID_SIGNATURE, REQUEST_EXPIRED, REQUEST_REPLAYED).
     """
+    VerifyRequest: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.VerifyRequestRequest, _auth_service_pb2.VerifyRequestResponse]
+    """Checks the signature of an HTTP request that an internal service has received.
+
+    A launcher's nonce is good once. A signature of an agent, a developer or a match client may come again within the window,
+    which is counted from the signed time and from the first use: is_repeat says so, and with request_id as the request id of
+    what the request asks for, it acts once and a repeat hears the first answer.
+
+    Errors: UNAUTHENTICATED (INVALID_SIGNATURE; of an agent that is unknown or has no token, the metadata "signer" is "UNKNOWN"
+    or "WITHOUT_SECRET"), UNAUTHENTICATED (REQUEST_EXPIRED, REQUEST_REPLAYED), INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE
+    (STORE_UNAVAILABLE: nobody can say whether the signature was used, so it is not believed).
+    """
+    SignRequest: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.SignRequestRequest, _auth_service_pb2.SignRequestResponse]
+    """Signs an HTTP request that an internal service is about to send, at the engine's time.
+
+    Errors: INVALID_ARGUMENT (BAD_REQUEST).
+    """
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
-    """AuthService tells whose credentials a call carries."""
+    """AuthService tells whose credentials a call carries, checks others' signatures, and signs. Secrets never leave the engine."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     VerifyCaller: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.VerifyCallerRequest, _auth_service_pb2.VerifyCallerResponse]  # type: ignore[assignment]
@@ -53,9 +69,25 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     Errors: UNAUTHENTICATED (INVALID_API_KEY, INVALID_SIGNATURE, REQUEST_EXPIRED, REQUEST_REPLAYED).
     """
+    VerifyRequest: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.VerifyRequestRequest, _auth_service_pb2.VerifyRequestResponse]  # type: ignore[assignment]
+    """Checks the signature of an HTTP request that an internal service has received.
+
+    A launcher's nonce is good once. A signature of an agent, a developer or a match client may come again within the window,
+    which is counted from the signed time and from the first use: is_repeat says so, and with request_id as the request id of
+    what the request asks for, it acts once and a repeat hears the first answer.
+
+    Errors: UNAUTHENTICATED (INVALID_SIGNATURE; of an agent that is unknown or has no token, the metadata "signer" is "UNKNOWN"
+    or "WITHOUT_SECRET"), UNAUTHENTICATED (REQUEST_EXPIRED, REQUEST_REPLAYED), INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE
+    (STORE_UNAVAILABLE: nobody can say whether the signature was used, so it is not believed).
+    """
+    SignRequest: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.SignRequestRequest, _auth_service_pb2.SignRequestResponse]  # type: ignore[assignment]
+    """Signs an HTTP request that an internal service is about to send, at the engine's time.
+
+    Errors: INVALID_ARGUMENT (BAD_REQUEST).
+    """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
-    """AuthService tells whose credentials a call carries."""
+    """AuthService tells whose credentials a call carries, checks others' signatures, and signs. Secrets never leave the engine."""
 
     @_abc_1.abstractmethod
     def VerifyCaller(
@@ -68,6 +100,34 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         The facade asks it where a body is malformed, so that a stranger hears of the missing key first.
 
         Errors: UNAUTHENTICATED (INVALID_API_KEY, INVALID_SIGNATURE, REQUEST_EXPIRED, REQUEST_REPLAYED).
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyRequest(
+        self,
+        request: _auth_service_pb2.VerifyRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.VerifyRequestResponse, _abc.Awaitable[_auth_service_pb2.VerifyRequestResponse]]:
+        """Checks the signature of an HTTP request that an internal service has received.
+
+        A launcher's nonce is good once. A signature of an agent, a developer or a match client may come again within the window,
+        which is counted from the signed time and from the first use: is_repeat says so, and with request_id as the request id of
+        what the request asks for, it acts once and a repeat hears the first answer.
+
+        Errors: UNAUTHENTICATED (INVALID_SIGNATURE; of an agent that is unknown or has no token, the metadata "signer" is "UNKNOWN"
+        or "WITHOUT_SECRET"), UNAUTHENTICATED (REQUEST_EXPIRED, REQUEST_REPLAYED), INVALID_ARGUMENT (BAD_REQUEST), UNAVAILABLE
+        (STORE_UNAVAILABLE: nobody can say whether the signature was used, so it is not believed).
+        """
+
+    @_abc_1.abstractmethod
+    def SignRequest(
+        self,
+        request: _auth_service_pb2.SignRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.SignRequestResponse, _abc.Awaitable[_auth_service_pb2.SignRequestResponse]]:
+        """Signs an HTTP request that an internal service is about to send, at the engine's time.
+
+        Errors: INVALID_ARGUMENT (BAD_REQUEST).
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -35,7 +35,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "INVALID_API_KEY", "domain": "playclock"}
     """
     ERROR_REASON_INVALID_SIGNATURE: _ErrorReason.ValueType  # 3
-    """The signature is missing or wrong, or the launcher is unknown.
+    """The signature is missing or wrong, or who should have made it is unknown. Internal services that ask about an agent's hear
+    in the metadata whether the agent is unknown or has no token.
 
         {"reason": "INVALID_SIGNATURE", "domain": "playclock"}
     """
@@ -200,7 +201,8 @@ ERROR_REASON_INVALID_API_KEY: ErrorReason.ValueType  # 2
     {"reason": "INVALID_API_KEY", "domain": "playclock"}
 """
 ERROR_REASON_INVALID_SIGNATURE: ErrorReason.ValueType  # 3
-"""The signature is missing or wrong, or the launcher is unknown.
+"""The signature is missing or wrong, or who should have made it is unknown. Internal services that ask about an agent's hear
+in the metadata whether the agent is unknown or has no token.
 
     {"reason": "INVALID_SIGNATURE", "domain": "playclock"}
 """

@@ -27,7 +27,17 @@ def only(headers: Sequence[tuple[str, str]], name: str) -> str:
     return values[0]
 
 
+def method_problem(method: str) -> str | None:
+    """Check an HTTP method: return a sentence, or None where all is well."""
+    return None if _METHOD.fullmatch(method) else "expected an HTTP method: 1 to 16 letters"
+
+
+def path_problem(path: str) -> str | None:
+    """Check the path of a request, as it is sent: return a sentence, or None where all is well."""
+    return None if _PATH.fullmatch(path) else "expected visible ASCII, from '/' on, without query and fragment"
+
+
 def check_target(method: str, path: str) -> None:
-    """Raise InvalidSignature for what is no method, or no path: ASCII, from '/' on, without query and fragment."""
-    if not _METHOD.fullmatch(method) or not _PATH.fullmatch(path):
+    """Raise InvalidSignature for what is no method, or no path."""
+    if method_problem(method) or path_problem(path):
         raise InvalidSignature("the method or path is malformed")
