@@ -1,10 +1,7 @@
 """What a Redis must be before a store is opened on it, and what its configuration promises."""
 
-import asyncio
 import logging
-import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +13,7 @@ from playclock.stores.urls import open_store
 
 from tests.redis_fixtures import RedisOfTests
 from tests.redis_servers import RedisServer, durable, running
-
-TLS = Path(__file__).parent / "tls"
-"""An authority, and a certificate of it for this machine. The authority's key has been thrown away."""
+from tests.stores.tls_front import TLS, tls_front
 
 
 @pytest.fixture(scope="module")
@@ -195,42 +190,17 @@ class TestLogin:
 
 
 class TestTls:
-    @asynccontextmanager
-    async def front(self, redis: RedisServer, host: str = "127.0.0.1") -> AsyncIterator[int]:
-        """Speak TLS in front of a server. The one of the tests cannot."""
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(TLS / "server.pem")
-
-        async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with suppress(OSError):
-                while data := await reader.read(65_536):
-                    writer.write(data)
-            writer.close()
-
-        async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            there, back = await asyncio.open_connection("127.0.0.1", redis.port)
-            pumps = [asyncio.ensure_future(pump(reader, back)), asyncio.ensure_future(pump(there, writer))]
-            served.extend(pumps)
-            await asyncio.wait(pumps)
-
-        served: list[asyncio.Future[None]] = []
-        listener = await asyncio.start_server(pass_on, host, 0, ssl=context)
-        async with listener:
-            yield listener.sockets[0].getsockname()[1]
-        if served:
-            await asyncio.wait(served)
-
     async def test_an_authority_of_ones_own_is_named_in_the_address(self, redis: RedisServer) -> None:
-        async with self.front(redis) as port:
+        async with tls_front(redis) as port:
             store = await open_store(f"rediss://localhost:{port}/0?ca={TLS / 'ca.pem'}")
             await store.ping()
             await store.close()
 
     async def test_a_certificate_of_an_unknown_authority_or_another_host_is_not_believed(self, redis: RedisServer) -> None:
-        async with self.front(redis) as port:
+        async with tls_front(redis) as port:
             with pytest.raises(StoreUnavailable, match="certificate"):
                 await open_store(f"rediss://127.0.0.1:{port}/0")
-        async with self.front(redis, "127.0.0.2") as port:
+        async with tls_front(redis, "127.0.0.2") as port:
             with pytest.raises(StoreUnavailable, match="certificate"):
                 await open_store(f"rediss://127.0.0.2:{port}/0?ca={TLS / 'ca.pem'}")
 
@@ -247,6 +217,12 @@ class TestTls:
             ("rediss://localhost?ca=/no/such/file", "in /no/such/file cannot be read"),
             (f"rediss://localhost?ca={Path(__file__)}", "cannot be read"),
             ("redis://localhost?tls=true&tls=false", "names an option twice"),
+            ("redis+sentinel://localhost/main?sentinel_tls=yes", "sentinel_tls in the Redis address is true or false"),
+            ("redis+sentinel://localhost/main?sentinel_tls=true&ca=/no/such/file", "in /no/such/file cannot be read"),
+            ("redis+sentinel://localhost/main?ca=ca.pem", "names a ca without TLS"),
+            ("redis+sentinel://localhost/main?sentinel_username=me", "sentinel_username without a sentinel_password"),
+            ("redis+cluster://localhost?sentinel_password=secret", "is for redis+sentinel:// only"),
+            ("redis://localhost?sentinel_tls=true", "is for redis+sentinel:// only"),
         ],
     )
     async def test_options_that_make_no_sense_are_refused(self, address: str, reason: str) -> None:

@@ -6,8 +6,11 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from playclock.stores.base import StoreUnavailable
@@ -20,14 +23,35 @@ SENTINEL_SEC: Final = 0.5
 _log = logging.getLogger(__name__)
 
 
+class SentinelLogin(msgspec.Struct, frozen=True, kw_only=True):
+    """How the Sentinels themselves are spoken to, which need not be how their master is."""
+
+    username: str | None = None
+    password: str | None = None
+    is_tls: bool = False
+    ca: str | None = None
+    """A file with the certificate authorities to believe, and no others; None for those of this machine."""
+
+    def __repr__(self) -> str:
+        return f"SentinelLogin(username={self.username!r}, password=***, is_tls={self.is_tls}, ca={self.ca!r})"
+
+    def options(self) -> dict[str, Any]:
+        """Return this as redis-py calls it."""
+        said: dict[str, Any] = {"username": self.username, "password": self.password}
+        return {**said, "ssl": True, "ssl_ca_certs": self.ca} if self.is_tls else said
+
+
 class Sentinels:
     """The master that a majority of Sentinels agrees on holds everything."""
 
     are_slots_apart = False
 
-    def __init__(self, addresses: Sequence[Address], service: str, login: Login) -> None:
+    def __init__(self, addresses: Sequence[Address], service: str, login: Login, sentinel_login: SentinelLogin) -> None:
+        # One repeat, for a connection that the Sentinel has closed meanwhile. Longer ones would keep callers waiting.
+        retry = Retry(NoBackoff(), 1)
+        timeouts = {"socket_timeout": SENTINEL_SEC, "socket_connect_timeout": SENTINEL_SEC, "retry": retry}
         self._sentinel = Sentinel(  # type: ignore[no-untyped-call]
-            addresses, socket_timeout=SENTINEL_SEC, socket_connect_timeout=SENTINEL_SEC
+            addresses, sentinel_kwargs={**timeouts, **sentinel_login.options()}
         )
         self._service = service
         self._login = login
@@ -59,9 +83,9 @@ class Sentinels:
 
     async def _refresh(self) -> None:
         answers = await asyncio.gather(*map(self._named, self._sentinel.sentinels))
-        _, host, port = max((answer for answer in answers if answer is not None), default=(0, "", 0))
+        _, host, port = max((answer for answer in answers if not isinstance(answer, str)), default=(0, "", 0))
         if not host:
-            raise StoreUnavailable("no Sentinel names a master")
+            raise StoreUnavailable(f"no Sentinel names a master: {answers[0]}")
         if self._server is None or self._server.address != (host, port):
             _log.info("the Sentinels name a master", extra={"fields": {"host": host, "port": port}})
             if self._server is not None:
@@ -75,14 +99,14 @@ class Sentinels:
         if self._server is not None:
             await self._server.check()
 
-    async def _named(self, client: Redis) -> tuple[int, str, int] | None:
-        """Return a Sentinel's vote, and the host and port of its master; None where it knows none that is up."""
+    async def _named(self, client: Redis) -> tuple[int, str, int] | str:
+        """Return a Sentinel's vote, and the host and port of its master; or why it names none."""
         try:
             state: Any = await client.sentinel_master(self._service)
-        except (RedisError, OSError):
-            return None
+        except (RedisError, OSError) as error:
+            return str(error)
         if state["is_sdown"] or state["is_odown"] or not state["is_master"]:
-            return None
+            return "the one that it watches is down"
         return int(state["config-epoch"]), state["ip"], int(state["port"])
 
     async def close(self) -> None:

@@ -4,6 +4,8 @@ redis://[user:password@]host[:port][/database], rediss:// with TLS, redis+sentin
 redis+cluster://host[:port],…. Valkey answers to the same. Options follow after `?`, with `&` between them:
 
 - tls=true: speak TLS to the last two as well; ca=PATH: believe the certificate authorities in this PEM file, and no others.
+- sentinel_tls=true, sentinel_username=NAME, sentinel_password=PASSWORD: how to ask the Sentinels themselves, which have users
+  of their own. What is no letter or digit in them is percent-encoded.
 - durability=local, which is the default: what is answered is as durable as the servers' own settings make it;
   durability=replicas:N: N replicas have it, too; durability=none: a server may be used that keeps nothing over a restart.
 """
@@ -18,13 +20,14 @@ from playclock.stores.redis import RedisStore
 from playclock.stores.redis_checks import Durability, check_servers
 from playclock.stores.redis_cluster import Cluster
 from playclock.stores.redis_link import Address, Login
-from playclock.stores.redis_sentinels import Sentinels
+from playclock.stores.redis_sentinels import SentinelLogin, Sentinels
 from playclock.stores.redis_server import Single
 from playclock.stores.redis_topology import Topology
 
 PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
-OPTIONS: Final = ("ca", "durability", "tls")
+SENTINEL_OPTIONS: Final = ("sentinel_password", "sentinel_tls", "sentinel_username")
+OPTIONS: Final = ("ca", "durability", *SENTINEL_OPTIONS, "tls")
 REPLICAS_MAX: Final = 16
 
 Options = Mapping[str, str]
@@ -61,7 +64,9 @@ def topology_of(url: str) -> Topology:
     if is_sentinel:
         if not service:
             raise StoreError("the address of Sentinels lacks the service's name: redis+sentinel://host:port,host:port/service")
-        return Sentinels(addresses, service, login)
+        return Sentinels(addresses, service, login, _sentinel_login(options))
+    if any(name in options for name in SENTINEL_OPTIONS):
+        raise StoreError("sentinel_… in the Redis address is for redis+sentinel:// only")
     if parts.scheme == "redis+cluster":
         if login.database:
             raise StoreError("a Redis Cluster has no databases: leave the number out")
@@ -102,9 +107,25 @@ def _tls(scheme: str, options: Options) -> ssl.SSLContext | None:
     if asked not in {"true", "false"} or (asked == "false" and scheme == "rediss"):
         raise StoreError("tls in the Redis address is true or false, and rediss:// is always TLS")
     if asked == "false":
-        if ca is not None:
+        if ca is not None and "sentinel_tls" not in options:
             raise StoreError("the Redis address names a ca without TLS: use rediss://, or add tls=true")
         return None
+    return _context(ca)
+
+
+def _sentinel_login(options: Options) -> SentinelLogin:
+    asked, ca = options.get("sentinel_tls", "false"), options.get("ca")
+    username, password = options.get("sentinel_username"), options.get("sentinel_password")
+    if asked not in {"true", "false"}:
+        raise StoreError("sentinel_tls in the Redis address is true or false")
+    if username and not password:
+        raise StoreError("the Redis address has a sentinel_username without a sentinel_password")
+    if asked == "true":
+        _context(ca)  # what cannot be read is told now
+    return SentinelLogin(username=username or None, password=password or None, is_tls=asked == "true", ca=ca)
+
+
+def _context(ca: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca)
     except OSError as error:  # ssl.SSLError is one
