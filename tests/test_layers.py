@@ -73,6 +73,8 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "playclock.v1",
         *FILES,
     ),
+    # What is shown of an engine, and how: for Prometheus.
+    "playclock.metrics": ("playclock.metrics", "playclock.engine", "playclock.clock"),
     # Embedding: whoever puts an engine together in process.
     "playclock.blocking": (
         "playclock.clock",
@@ -121,14 +123,16 @@ HTTP: Final = ("starlette", "uvicorn", "httptools", "httpx")
 TERMINAL: Final = ("click", "rich")
 STORES: Final = ("redis", "sqlite3")
 LAZY: Final = ("importlib",)
+METRICS: Final = ("prometheus_client",)
 
 MAY_NOT_IMPORT: Final[dict[str, tuple[str, ...]]] = {
-    "playclock.stores": (*WIRE, *HTTP, *TERMINAL, *LAZY),
-    "playclock.engine": (*WIRE, *HTTP, *TERMINAL, *STORES, *LAZY, "random", "socket", "time"),
-    "playclock.archive": (*WIRE, *HTTP, *TERMINAL, *STORES, *LAZY, "random", "socket", "time"),
-    "playclock.rpc": (*HTTP, *TERMINAL, *STORES, *LAZY, "random"),
-    "playclock.blocking": (*HTTP, *TERMINAL, *STORES, *LAZY),
-    "playclock.testing": (*HTTP, *TERMINAL, *STORES, *LAZY),
+    "playclock.stores": (*WIRE, *HTTP, *TERMINAL, *LAZY, *METRICS),
+    "playclock.engine": (*WIRE, *HTTP, *TERMINAL, *STORES, *LAZY, *METRICS, "random", "socket", "time"),
+    "playclock.archive": (*WIRE, *HTTP, *TERMINAL, *STORES, *LAZY, *METRICS, "random", "socket", "time"),
+    "playclock.rpc": (*HTTP, *TERMINAL, *STORES, *LAZY, *METRICS, "random"),
+    "playclock.blocking": (*HTTP, *TERMINAL, *STORES, *LAZY, *METRICS),
+    "playclock.testing": (*HTTP, *TERMINAL, *STORES, *LAZY, *METRICS),
+    "playclock.metrics": (*WIRE, *HTTP, *TERMINAL, *STORES, "random", "socket", "time"),
     "playclock.settings": (*WIRE, *HTTP, *TERMINAL, *STORES, *LAZY),
     "playclock.provisioning": (*HTTP, *TERMINAL, *STORES, *LAZY),
     "playclock.log": (*WIRE, *HTTP, *TERMINAL, *STORES, *LAZY),
@@ -287,6 +291,8 @@ class TestTheTable:
             ("playclock_http.app", "import playclock"),
             ("playclock_http.playwave.game", "from playclock.core.ids import is_uuid"),
             ("playclock_http.app", "import importlib"),
+            ("playclock.engine.counts", "from prometheus_client import Counter"),
+            ("playclock.metrics.collector", "from playclock.rpc.dispatch import Dispatcher"),
             ("playclock.cli.main", "import engine.playclock"),
             ("playclock.cli.main", "from facade import playclock_http"),
             ("playclock.utils", "import json"),
@@ -333,7 +339,7 @@ def run_without(blocked: tuple[str, ...], statements: str, *, first: str = "") -
     assert done.returncode == 0, done.stderr
 
 
-EXTRAS: Final = ("starlette", "uvicorn", "httptools", "uvloop", "redis", "click", "rich", "pytest", "httpx")
+EXTRAS: Final = ("starlette", "uvicorn", "httptools", "uvloop", "redis", "click", "rich", "pytest", "httpx", *METRICS)
 
 
 @pytest.mark.parametrize(

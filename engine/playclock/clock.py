@@ -41,6 +41,22 @@ class HostClock:
         return time.time_ns() // 1_000_000
 
 
+class Steering:
+    """What has become of a clock that is steered."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        """How often the server's clock was seen to have been set."""
+        self.catch_ups = 0
+        """How often this process was behind the others and moved ahead."""
+        self.wall_skew_ms = 0
+        """What this host's wall clock is ahead of our time."""
+        self.offset_ms = 0
+        """What our time is ahead of the server's clock, because that was set while we ran."""
+        self.error_ms = 0
+        """What our time was behind the server's, offset and all, when it was last looked at."""
+
+
 class SteeredClock:
     """Runs by the host's even time, and is steered by somebody who knows better. `playclock.engine.timekeeper` does."""
 
@@ -50,6 +66,7 @@ class SteeredClock:
         self._since_ns = self.host.elapsed_ns() if since_ns is None else since_ns
         self._base_ns = now_ms * 1_000_000
         self._error_ns = 0
+        self.steering = Steering()
 
     def now_ms(self) -> int:
         """Return the time."""

@@ -203,6 +203,22 @@ class TestRunning:
                 await asyncio.sleep(0)
         running.cancel()
 
+    async def test_what_waits_for_an_archive_that_is_away_is_counted(
+        self, world: "World", clock: ManualClock, archive: Archive
+    ) -> None:
+        projector = Projector(world.engine.store, archive.database)
+        assert projector.behind is None
+        await drain(projector)
+        assert projector.behind == 0
+        await archive.database.close()
+        for _ in range(2):
+            before = projector.behind or 0
+            await play(world, clock, 1)
+            with pytest.raises(ArchiveAway):
+                await projector.project()
+            assert (projector.behind or 0) > before
+        assert projector.lost == projector.contradictions == 0
+
     async def test_an_archive_or_a_store_that_is_away_says_so(
         self, world: "World", faulty_store: "FaultInjectingStore", archive: Archive
     ) -> None:

@@ -44,8 +44,8 @@ def test_the_version_is_told_in_three_ways(run: "Run") -> None:
     ("module", "kept_out"),
     [
         ("playclock", ["click", "rich", "grpc", "starlette", "uvicorn", "redis"]),
-        ("playclock.cli.main", ["rich", "grpc", "starlette", "uvicorn", "redis"]),
-        ("playclock.cli.serve", ["grpc", "uvloop", "starlette", "uvicorn", "redis"]),
+        ("playclock.cli.main", ["rich", "grpc", "starlette", "uvicorn", "redis", "prometheus_client"]),
+        ("playclock.cli.serve", ["grpc", "uvloop", "starlette", "uvicorn", "redis", "prometheus_client"]),
         ("playclock.cli.facade", ["grpc", "uvloop", "starlette", "uvicorn", "redis"]),
     ],
 )

@@ -181,7 +181,7 @@ async def test_replicas_whose_hosts_show_other_times_bill_as_those_whose_do_not(
     place: Place, undisturbed: Facts, wall_ahead_ms: Sequence[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     assert await play(place, wall_ahead_ms=wall_ahead_ms) == undisturbed
-    assert [replica.timekeeper.wall_skew_ms for replica in place.replicas] == list(wall_ahead_ms)
+    assert [replica.timekeeper.clock.steering.wall_skew_ms for replica in place.replicas] == list(wall_ahead_ms)
     told = [record.fields for record in caplog.records if "this host's clock" in record.getMessage()]  # type: ignore[attr-defined]
     assert told == [{"skew_ms": MINUTES_MS}, {"skew_ms": -MINUTES_MS}]
 
@@ -197,7 +197,7 @@ async def test_a_server_whose_clock_is_set_changes_nothing_and_is_told_of(
     assert {replica.world.engine.context.outages for replica in place.replicas} == {()}
     # One that was taken back before anybody looked twice was none.
     steps = 0 if len(sets) == 2 and sum(sets.values()) == 0 else len(sets)
-    assert sum(replica.timekeeper.steps for replica in place.replicas) == steps
+    assert sum(replica.timekeeper.clock.steering.steps for replica in place.replicas) == steps
     assert errors(caplog) == ["the store server's clock was set; our time goes on as before"] * steps
 
 
@@ -266,7 +266,8 @@ async def test_a_process_that_stood_still_finds_the_others_time(place: Place, ca
     second.host.up_ns = up_ns  # a host whose own count of time stood still, too
     await place.wait(10)
     assert second.now_ms() == first.now_ms() == T + 620_000
-    assert (second.timekeeper.catch_ups, second.timekeeper.steps, first.timekeeper.steps) == (1, 0, 0)
+    steering = second.timekeeper.clock.steering
+    assert (steering.catch_ups, steering.steps, first.timekeeper.clock.steering.steps) == (1, 0, 0)
     assert "this process fell behind the others; its time moves ahead" in [record.getMessage() for record in caplog.records]
 
 
@@ -276,7 +277,8 @@ async def test_a_host_that_counts_too_slowly_is_kept_near_the_others(place: Plac
         slow.host.up_ns -= 10_000_000  # 10 ms in two seconds: far worse than any host
         await place.wait(TICK_SEC)
         assert abs(slow.now_ms() - first.now_ms()) <= 20
-    assert slow.timekeeper.steps == slow.timekeeper.catch_ups == 0
+    steering = slow.timekeeper.clock.steering
+    assert steering.steps == steering.catch_ups == 0
 
 
 async def test_while_the_server_is_away_time_goes_on(redis_of_tests: RedisOfTests) -> None:

@@ -108,7 +108,10 @@ class TestPaying:
         clock.advance(50)
         ending = await there.end(session_id, counted_sec=149)
         assert (ending.state, ending.billed_ms) == (State.ENDING, 150_000)
+        ends = {(there.GAME_ID, "CLIENT_END"): 1}
+        assert there.engine.counts.ended == ends
         await there.engine.sweep()
+        assert there.engine.counts.ended == ends
         ended = await there.get(session_id)
         assert (ended.state, ended.end_reason, ended.client_play_duration_sec) == (State.ENDED, EndReason.CLIENT_END, 149)
         (charge,) = await partner.charges()
@@ -368,6 +371,7 @@ class TestBreaker:
             with pytest.raises(AuthorityAway):
                 await there.redeem(ott)
         assert (await partner.calls())["OpenCharge"] == FAILURES_MAX
+        assert there.engine.partners.circuits == {"partner-1": True}
         await partner.fault()
         clock.advance(0.999)
         with pytest.raises(AuthorityAway, match="of late"):
@@ -375,6 +379,13 @@ class TestBreaker:
         clock.advance(0.001)
         assert isinstance(await there.redeem(otts[-1]), Opened)
         assert isinstance(await there.redeem(otts[-2]), Opened)
+        assert there.engine.partners.circuits == {"partner-1": False}
+        assert there.engine.counts.provider_calls == {
+            ("partner-1", "verify_address", "answered"): 1,
+            ("partner-1", "open", "failed"): FAILURES_MAX,
+            ("partner-1", "open", "skipped"): 2,
+            ("partner-1", "open", "answered"): 2,
+        }
 
     async def test_an_engine_that_cannot_reach_partners_says_so(
         self, there: "World", partner: "Partner", make_world: "WorldMaker", open_again: "StoreOpener"

@@ -55,6 +55,19 @@ class ArchiveOfStore:
         """Return how far each partition has been archived, at least."""
         return self.projector.positions
 
+    def counts(self) -> Mapping[str, int]:
+        """Return what this process has counted of its archiving; nothing where it leaves that to another one."""
+        projector = self.projector
+        if not self._fills:
+            return {}
+        counts = {
+            "archived": projector.archived,
+            "failures": projector.failures,
+            "lost": projector.lost,
+            "contradictions": projector.contradictions,
+        }
+        return counts if projector.behind is None else {**counts, "behind": projector.behind}
+
     def wake(self) -> None:
         """Tell that there may be something new."""
         self.projector.wake()

@@ -49,6 +49,14 @@ class Projector:
         self._checked = False
         self._first = 0
         self._news = asyncio.Event()
+        self._known: Mapping[int, Cursor] = {}
+        """The cursors as they were last known, for counting."""
+        self.behind: int | None = None
+        """How many events were not archived yet when that was last looked at; None as long as nobody could."""
+        self.archived = 0
+        """How many events were archived."""
+        self.failures = 0
+        """How often archiving had to wait, or was not possible."""
         self.lost = 0
         """How many events were dropped from the outbox before they could be archived."""
         self.contradictions = 0
@@ -87,16 +95,19 @@ class Projector:
             try:
                 archived = await self.project()
             except TryAgain as error:
+                self.failures += 1
                 backoff_sec = longer(backoff_sec)
                 _log.warning("archiving has to wait", extra={"fields": {"reason": error.reason, "cause": cause_of(error)}})
                 await asyncio.sleep(backoff_sec)
                 continue
             except ArchiveError as error:
+                self.failures += 1
                 _log.error("archiving is not possible", extra={"fields": {"cause": str(error)}})
                 await asyncio.sleep(STUCK_SEC)
                 continue
             except Exception:  # noqa: BLE001 - see below
                 # The outermost boundary of a background job: nothing is lost as long as it comes back.
+                self.failures += 1
                 _log.exception("archiving failed")
                 await asyncio.sleep(STUCK_SEC)
                 continue
@@ -129,13 +140,17 @@ class Projector:
     async def _project(self, limit: int) -> int:
         known = self._cursors
         if known is None:
+            if self.behind is not None:
+                # It may be the archive that is away: what waits for it meanwhile is to be seen.
+                self.behind = _behind((await self._source.look())[1], self._known)
             known = await self._database.run(load_cursors)
         epochs, heads = await self._source.look()
         back = {at: Move(cursor, cursor.back(epochs[at])) for at, cursor in known.items() if not cursor.is_of(epochs[at])}
         if back:
             known = await self._go_back(known, back, heads)
         check_not_ahead(known, heads)
-        self._cursors = known
+        self._cursors = self._known = known
+        self.behind = _behind(heads, known)
         # Each time from another partition on, so that a busy one cannot starve the rest.
         self._first = (self._first + 1) % PARTITIONS
         order = (*range(self._first, PARTITIONS), *range(self._first))
@@ -151,7 +166,9 @@ class Projector:
         reached, gaps = _reached(after, events, heads if len(events) < limit else {})
         batch = Batch(self._moves(known, epochs, reached, events), events)
         await self._write(batch.write)
-        self._cursors = {**known, **{partition: new for partition, (_, new) in batch.moves.items()}}
+        self._cursors = self._known = {**known, **{partition: new for partition, (_, new) in batch.moves.items()}}
+        self.behind = _behind(heads, self._known)
+        self.archived += len(events)
         self._tell(batch, gaps)
         return len(events)
 
@@ -217,6 +234,10 @@ class Projector:
 
 def _loop_time() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _behind(heads: Mapping[int, int], known: Mapping[int, Cursor]) -> int:
+    return sum(max(0, head - known[partition].sequence) for partition, head in heads.items())
 
 
 def longer(backoff_sec: float) -> float:

@@ -18,7 +18,7 @@ from playclock.engine.callers import Caller
 from playclock.engine.context import Context
 from playclock.engine.records import ACCOUNTS, ANSWERS, SESSIONS, TOP_UPS
 from playclock.engine.work import Work
-from playclock.errors import AccountNotFound, BadRequest, CafeNotFound, EngineError, StoreAway, TransferNotFound
+from playclock.errors import AccountNotFound, BadRequest, CafeNotFound, EngineError, TransferNotFound
 from playclock.stores.base import StoreUnavailable
 
 RESUMED_MAX: Final = 1_000
@@ -170,7 +170,7 @@ class Accounts:
         try:
             due = await context.records.store.due(partition, NEVER_MS, RESUMED_MAX)
         except StoreUnavailable as error:
-            raise StoreAway("the store cannot be reached") from error
+            raise context.records.away() from error
         keys = [entry.key for entry in due if kind_of(entry.key) == "session"]
         found = await context.records.load(keys)
         waiting = [session.id for _, session in found if _may_wait(session, account_id)]

@@ -17,6 +17,7 @@ from playclock.core.outbox import OutboxEvent
 from playclock.core.records import Happening, ServerSessions, SessionEvent, events_of, is_low
 from playclock.core.session import Session
 from playclock.core.timers import Timers
+from playclock.engine.counts import Counts
 from playclock.engine.records import ACCOUNTS, SERVERS, SESSIONS, Records
 from playclock.engine.turns import Turns
 from playclock.engine.work import Work
@@ -30,7 +31,8 @@ class Context:
         self.clock = clock
         self.timers = timers
         self.records = records
-        self.turns = Turns(records)
+        self.counts = Counts()
+        self.turns = Turns(records, self.counts.take)
         self.estate = Estate()
         self.outages: tuple[Outage, ...] = ()
         self.archived: Callable[[], Mapping[int, int]] | None = None

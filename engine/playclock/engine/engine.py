@@ -72,13 +72,15 @@ class Engine:
         records = Records(self.store)
         context = Context(clock=self.clock, timers=self.timers, records=records)
         self.context = context
+        self.counts: Final = context.counts
+        """What has been counted since the start. `playclock.metrics` shows it to Prometheus."""
         self.feed = Feed(context)
         context.turns.listeners.append(self.feed.wake)
         self.accounts = Accounts(context)
         self.transfers = Transfers(context)
         self.history: History = NoHistory() if archive is None else archive.history
         """What is archived: settlements and entries."""
-        self._archive = archive
+        self.archive: Final = archive
         if archive is not None:
             context.archived = archive.positions
             context.turns.listeners.append(archive.wake)
@@ -105,14 +107,19 @@ class Engine:
         await self.estate.refresh()
         if self._background:
             await self._pulse.beat()
+            jobs: dict[str, tuple[float, Callable[[], Awaitable[object]]]] = {
+                "pulse": (BEAT_MS / 1000, self._pulse.beat),
+                "sweeper": (SWEEP_SEC, self.sweep),
+                "closer": (SWEEP_SEC, self.closer.close),
+                "estate": (REFRESH_SEC, self.estate.refresh),
+            }
+            self.counts.failed_jobs.update(dict.fromkeys(jobs, 0))
             self._tasks = [
-                asyncio.create_task(self._every(BEAT_MS / 1000, self._pulse.beat), name="playclock pulse"),
-                asyncio.create_task(self._every(SWEEP_SEC, self._sweep), name="playclock sweeper"),
-                asyncio.create_task(self._every(SWEEP_SEC, self._close), name="playclock closer"),
-                asyncio.create_task(self._every(REFRESH_SEC, self.estate.refresh), name="playclock estate"),
+                asyncio.create_task(self._every(period_sec, job, name), name=f"playclock {name}")
+                for name, (period_sec, job) in jobs.items()
             ]
-            if self._archive is not None:
-                self._tasks.append(asyncio.create_task(self._archive.run(), name="playclock archive"))
+            if self.archive is not None:
+                self._tasks.append(asyncio.create_task(self.archive.run(), name="playclock archive"))
         return self
 
     async def __aexit__(
@@ -125,8 +132,8 @@ class Engine:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._tasks = []
-        if self._background and self._archive is not None:
-            await self._archive.finish(FINISH_SEC)
+        if self._background and self.archive is not None:
+            await self.archive.finish(FINISH_SEC)
         await self.partners.close()
 
     def is_late(self) -> bool:
@@ -152,8 +159,8 @@ class Engine:
         swept = await self.sweeper.sweep()
         if not self._background:
             await self.closer.close()
-            if self._archive is not None:
-                await self._archive.project()
+            if self.archive is not None:
+                await self.archive.project()
         return swept
 
     async def ping(self) -> bool:
@@ -161,24 +168,22 @@ class Engine:
         try:
             await self.store.ping()
         except StoreUnavailable:
+            self.context.records.away()
             self.store_answers = False
         else:
             self.store_answers = True
         return self.store_answers
 
-    async def _sweep(self) -> None:
-        await self.sweep()
-
-    async def _close(self) -> None:
-        await self.closer.close()
-
-    async def _every(self, period_sec: float, job: Callable[[], Awaitable[None]]) -> None:
+    async def _every(self, period_sec: float, job: Callable[[], Awaitable[object]], name: str) -> None:
+        failed = self.counts.failed_jobs
         while True:
             await asyncio.sleep(period_sec)
             try:
                 await job()
             except EngineError as error:
-                _log.warning("background job failed", extra={"fields": {"job": job.__qualname__, "reason": error.reason}})
+                failed[name] += 1
+                _log.warning("background job failed", extra={"fields": {"job": name, "reason": error.reason}})
             except Exception:  # noqa: BLE001 - see below
                 # The outermost boundary of a background job: whatever it met, the next tick has to come.
-                _log.exception("background job failed", extra={"fields": {"job": job.__qualname__}})
+                failed[name] += 1
+                _log.exception("background job failed", extra={"fields": {"job": name}})

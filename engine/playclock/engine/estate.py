@@ -14,7 +14,7 @@ from playclock.core.ids import account_key, kind_of
 from playclock.core.ledger import TransferKind, credit_transfer
 from playclock.engine.context import Context
 from playclock.engine.work import Work
-from playclock.errors import BadRequest, StoreAway, TooMuchContention
+from playclock.errors import BadRequest, TooMuchContention
 from playclock.stores.base import ABSENT, UNMOVED, Commit, Event, Put, StoreUnavailable
 
 _DIRECTORIES: Final = Codec(Directory)
@@ -133,7 +133,7 @@ class EstateKeeper:
         try:
             (record,) = await self._context.records.store.get([DIRECTORY_KEY])
         except StoreUnavailable as error:
-            raise StoreAway("the store cannot be reached") from error
+            raise self._context.records.away() from error
         if record is None:
             return ABSENT, Directory(())
         return record.version, _DIRECTORIES.decode(record.data)
@@ -145,7 +145,7 @@ class EstateKeeper:
             try:
                 records = await self._context.records.store.get(directory.keys)
             except StoreUnavailable as error:
-                raise StoreAway("the store cannot be reached") from error
+                raise self._context.records.away() from error
             if (await self._directory())[0] != revision:
                 continue  # changed in between: what was read belongs to no one revision
             found = {key: record for key, record in zip(directory.keys, records, strict=True) if record is not None}
@@ -156,7 +156,7 @@ class EstateKeeper:
         try:
             (conflict,) = await self._context.records.store.commit([commit])
         except StoreUnavailable as error:
-            raise StoreAway("the store cannot be reached") from error
+            raise self._context.records.away() from error
         return conflict
 
 

@@ -17,7 +17,7 @@ import msgspec
 from playclock.core.outbox import decode
 from playclock.core.records import SessionEvent
 from playclock.engine.context import Context
-from playclock.errors import BadRequest, CursorExpired, ShuttingDown, StoreAway
+from playclock.errors import BadRequest, CursorExpired, ShuttingDown
 from playclock.stores.base import PARTITIONS, StoredEvent, StoreUnavailable
 
 POLL_SEC: Final = 0.25
@@ -52,6 +52,11 @@ class Feed:
         self._context = context
         self._news: set[asyncio.Event] = set()
         self._closed = False
+
+    @property
+    def watchers(self) -> int:
+        """How many watch now."""
+        return len(self._news)
 
     def wake(self) -> None:
         """Tell the watchers of this process that there may be something new."""
@@ -116,14 +121,14 @@ class Feed:
         try:
             return await self._context.records.store.heads()
         except StoreUnavailable as error:
-            raise StoreAway("the store cannot be reached") from error
+            raise self._context.records.away() from error
 
     async def _epochs(self, partitions: Iterable[int]) -> dict[int, str]:
         store = self._context.records.store
         try:
             return {partition: await store.epoch(partition) for partition in partitions}
         except StoreUnavailable as error:
-            raise StoreAway("the store cannot be reached") from error
+            raise self._context.records.away() from error
 
     async def _check_epochs(self, epochs: Mapping[int, str], partitions: Iterable[int]) -> None:
         """Make sure that what was read lies in the epochs in which the watch began. Raises CursorExpired, StoreAway."""
@@ -138,7 +143,7 @@ class Feed:
         try:
             return await self._context.records.store.events(after, PAGE)
         except StoreUnavailable as error:
-            raise StoreAway("the store cannot be reached") from error
+            raise self._context.records.away() from error
 
 
 async def _wait(news: asyncio.Event) -> None:

@@ -43,6 +43,7 @@ class Heartbeats:
 
     def __init__(self, context: Context, partners: Partners) -> None:
         self._context = context
+        self._heartbeats = context.counts.heartbeats
         self._partners = partners
         self._interval_sec = -(-context.timers.heartbeat_interval_ms // 1000)
 
@@ -55,11 +56,12 @@ class Heartbeats:
         call = HeartbeatCall(session_id, provider_user_id)
         version, session = records.cached(session_key(session_id)) or (await self._load((session_id,)))[session_id]
         if session is None or not _is_theirs(session, caller, call):
-            raise _refuse(call)
+            raise self._refuse(call)
         if self._is_plain(session, now_ms):
             after, commit = self._renew(session, version, now_ms)
             (conflict,) = await records.commit((commit,))
             if conflict is None:
+                self._heartbeats["OK"] += 1
                 return self._accept(after, commit, now_ms)
         (answer,) = await self.beat_many(caller, (call,))
         if isinstance(answer, EngineError):
@@ -76,6 +78,8 @@ class Heartbeats:
             if not waiting:
                 break
         busy = TooMuchContention("others kept changing the same records")
+        if waiting:
+            self._context.counts.beat(busy.reason, len(waiting))
         return [busy if answer is None else answer for answer in answers]
 
     async def _attempt(
@@ -89,7 +93,7 @@ class Heartbeats:
             call = calls[index]
             version, session = sessions[call.session_id]
             if session is None or not _is_theirs(session, caller, call):
-                answers[index] = _refuse(call)
+                answers[index] = self._refuse(call)
             elif self._is_plain(session, now_ms):
                 after, commit = self._renew(session, version, now_ms)
                 renewals.append((index, after, commit))
@@ -105,10 +109,18 @@ class Heartbeats:
                     answers[index] = self._accept(after, commit, now_ms)
                 else:
                     again.append(index)
+            self._heartbeats["OK"] += len(renewals) - len(again)
         for those, theirs in zip(turns.values(), await self._take_turns(turns, calls, sessions, now_ms), strict=True):
             for index, answer in zip(those, theirs, strict=True):
                 answers[index] = answer
+                self._context.counts.beat(answer.result.name if isinstance(answer, Beat) else answer.reason)
         return again
+
+    def _refuse(self, call: HeartbeatCall) -> EngineError:
+        """Count a heartbeat of no session of the caller's, and return what it is told."""
+        error = _refusal_of(call)
+        self._context.counts.beat(error.reason)
+        return error
 
     async def _load(self, session_ids: Iterable[str]) -> dict[str, Versioned]:
         """Return each session with its version, from memory where it is there."""
@@ -211,7 +223,7 @@ def _is_theirs(session: Session, caller: Caller, call: HeartbeatCall) -> bool:
     )
 
 
-def _refuse(call: HeartbeatCall) -> EngineError:
+def _refusal_of(call: HeartbeatCall) -> EngineError:
     violations = {}
     if not is_session_id(call.session_id):
         violations["game_session_id"] = "expected gs_ and a lower-case UUID"

@@ -13,7 +13,7 @@ from playclock.core.session import NEVER_MS, Session
 from playclock.engine.callers import Caller
 from playclock.engine.context import Context
 from playclock.engine.records import SESSIONS
-from playclock.errors import BadRequest, StoreAway
+from playclock.errors import BadRequest
 from playclock.stores.base import PARTITIONS, Due, StoreUnavailable
 
 PAGE_DEFAULT: Final = 100
@@ -69,7 +69,7 @@ class Listing:
         try:
             due = await context.records.store.due(place.partition, NEVER_MS, size, after=place.after)
         except StoreUnavailable as error:
-            raise StoreAway("the store cannot be reached") from error
+            raise context.records.away() from error
         keys = [entry.key for entry in due if kind_of(entry.key) == "session"]
         sessions = []
         for _, value in await context.records.load(keys, fresh=True):

@@ -28,6 +28,10 @@ STALE_MS: Final = 3_600_000
 ADDRESSES_MAX: Final = 10_000
 CALLS_MAX: Final = 64
 """How many calls of one partner are under way at once."""
+ANSWERED: Final = "answered"
+FAILED: Final = "failed"
+SKIPPED: Final = "skipped"
+"""How a call is counted that was not made, because the partner has not answered of late."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +70,11 @@ class Partners:
         links, self._links = list(self._links.values()), {}
         for link in links:
             await link.authority.shut()
+
+    @property
+    def circuits(self) -> dict[str, bool]:
+        """Whether the circuit to each partner that has been called is open, by the provider's id."""
+        return {provider_id: breakers.is_open(link.breaker) for provider_id, link in self._links.copy().items()}
 
     async def cafe_at(self, address: str) -> Cafe | None:
         """Return the partner's cafe to which an address belongs; the first partner's by id where there are several.
@@ -132,6 +141,7 @@ class Partners:
         charged = _charged(session, session.grant)
         return await self._ask(
             self._provider(session.grant.provider_id),
+            "close",
             lambda authority: authority.close(charged, used_ms=used_ms, ended_ms=ended_ms, end_reason=end_reason),
         )
 
@@ -155,6 +165,7 @@ class Partners:
         try:
             granted_ms = await self._ask(
                 self._provider(session.grant.provider_id),
+                "renew",
                 lambda authority: authority.renew(charged, used_ms=used_ms, wanted_ms=wanted_ms),
             )
         except AuthorityAway:
@@ -165,7 +176,7 @@ class Partners:
         """Ask once for all that redeem the same OTT at the same time. A caller that is cancelled does not call it back."""
         task = self._opening.get(charged.charge_id)
         if task is None:
-            asked = self._ask(provider, lambda authority: authority.open(charged, wanted_ms=wanted_ms))
+            asked = self._ask(provider, "open", lambda authority: authority.open(charged, wanted_ms=wanted_ms))
             task = self._opening[charged.charge_id] = asyncio.ensure_future(asked)
             task.add_done_callback(lambda done: self._opened(charged.charge_id, done))
         return await asyncio.shield(task)
@@ -182,7 +193,7 @@ class Partners:
         if heard is not None and now_ms < heard.at_ms + FRESH_MS:
             return heard.cafe
         try:
-            cafe = await self._ask(provider, lambda authority: authority.verify_address(address))
+            cafe = await self._ask(provider, "verify_address", lambda authority: authority.verify_address(address))
         except AuthorityAway:
             if heard is not None and heard.cafe is not None and now_ms < heard.at_ms + STALE_MS:
                 return heard.cafe
@@ -193,21 +204,28 @@ class Partners:
             self._addresses.popitem(last=False)
         return cafe
 
-    async def _ask(self, provider: Provider, call: Callable[[Authority], Awaitable[T]]) -> T:
-        """Ask a partner, unless it is left alone for now. Raises AuthorityAway."""
+    async def _ask(self, provider: Provider, name: str, call: Callable[[Authority], Awaitable[T]]) -> T:
+        """Ask a partner, unless it is left alone for now, and count the call by its name. Raises AuthorityAway."""
         link = await self._link(provider)
         async with link.calls:
             admitted = breakers.admit(link.breaker, self._context.clock.now_ms())
             if admitted is None:
+                self._count(provider, name, SKIPPED)
                 raise AuthorityAway("the provider has not answered of late", provider_id=provider.id)
             link.breaker = admitted
             try:
                 answer = await call(link.authority)
             except AuthorityAway as error:
+                self._count(provider, name, FAILED)
                 self._note(link, breakers.fail(link.breaker, self._context.clock.now_ms()), error.message)
                 raise
+        self._count(provider, name, ANSWERED)
         self._note(link, Breaker(), "")
         return answer
+
+    def _count(self, provider: Provider, name: str, outcome: str) -> None:
+        calls = self._context.counts.provider_calls
+        calls[provider.id, name, outcome] = calls.get((provider.id, name, outcome), 0) + 1
 
     def _note(self, link: _Link, after: Breaker, cause: str) -> None:
         before, link.breaker = link.breaker, after

@@ -63,6 +63,10 @@ class Records:
 
     def __init__(self, store: Store, *, cache_max: int = CACHE_MAX) -> None:
         self.store = store
+        self.conflicts = 0
+        """How many commits met another version and were handed back what is there now."""
+        self.unavailable = 0
+        """How many calls the store could not be reached for."""
         self._cache: OrderedDict[str, Versioned] = OrderedDict()
         self._cache_max = cache_max
 
@@ -90,7 +94,7 @@ class Records:
                 for key, record in zip(missing, await self.store.get(missing), strict=True):
                     found[key] = self._take_in(key, record)
             except StoreUnavailable as error:
-                raise _away() from error
+                raise self.away() from error
         return [found[key] for key in keys]
 
     async def epoch(self, partition: int) -> str:
@@ -98,19 +102,25 @@ class Records:
         try:
             return await self.store.epoch(partition)
         except StoreUnavailable as error:
-            raise _away() from error
+            raise self.away() from error
 
     async def commit(self, commits: Sequence[Commit]) -> list[Conflict | None]:
         """Commit, and take in what conflicts hand back. The caller remembers what it committed."""
         try:
             conflicts = await self.store.commit(commits)
         except StoreUnavailable as error:
-            raise _away() from error
+            raise self.away() from error
         for conflict in conflicts:
             if conflict is not None:
+                self.conflicts += 1
                 for key, record in conflict.current.items():
                     self._take_in(key, record)
         return conflicts
+
+    def away(self) -> StoreAway:
+        """Count a call that the store could not be reached for, and return what its caller is told."""
+        self.unavailable += 1
+        return StoreAway("the store cannot be reached")
 
     def _take_in(self, key: str, record: Record | None) -> Versioned:
         if record is None:
@@ -119,7 +129,3 @@ class Records:
         value = _CODECS[kind_of(key)].decode(record.data)
         self.remember(key, record.version, value)
         return (record.version, value)
-
-
-def _away() -> StoreAway:
-    return StoreAway("the store cannot be reached")

@@ -11,7 +11,6 @@ from playclock.engine.launches import Launches
 from playclock.engine.records import SESSIONS
 from playclock.engine.transfers import Transfers
 from playclock.engine.work import Work
-from playclock.errors import StoreAway
 from playclock.stores.base import StoreUnavailable
 
 SWEPT_MAX: Final = 2_000
@@ -28,11 +27,21 @@ class Sweeper:
         self._launches = launches
         self._transfers = transfers
         self._first = 0
+        self.swept = 0
+        """How many records were dealt with."""
+        self.dropped = 0
+        """How many records and events the store was let drop, because their time was over."""
+        self.due = 0
+        """How many records the last tick found due, at most `SWEPT_MAX`."""
+        self.lag_ms = 0
+        """How long the one of them had been due that had been due longest."""
+        self.ended_ms: int | None = None
+        """When the last tick came to its end."""
 
     async def sweep(self, limit: int = SWEPT_MAX) -> int:
         """Deal with at most `limit` records that are due, and return how many there were. Raises StoreAway."""
         context, now_ms = self._context, self._context.clock.now_ms()
-        swept = 0
+        swept = lag_ms = 0
         try:
             partitions = await context.records.store.due_partitions(now_ms)
             # Begins where the last tick stopped, so that no partition waits for ever behind busier ones.
@@ -44,12 +53,15 @@ class Sweeper:
                     due = await context.records.store.due(partition, now_ms, min(COMMIT_MAX, limit - swept))
                     if not due:
                         break
+                    lag_ms = max(lag_ms, now_ms - due[0].due_ms)
                     await self._sweep(partition, now_ms, [entry.key for entry in due])
                     swept += len(due)
+                    self.swept += len(due)
             keep_after = None if context.archived is None else context.archived()
-            await context.records.store.collect(now_ms, limit, keep_after=keep_after)
+            self.dropped += await context.records.store.collect(now_ms, limit, keep_after=keep_after)
         except StoreUnavailable as error:
-            raise StoreAway("the store cannot be reached") from error
+            raise context.records.away() from error
+        self.due, self.lag_ms, self.ended_ms = swept, lag_ms, context.clock.now_ms()
         return swept
 
     async def _sweep(self, partition: int, now_ms: int, keys: list[str]) -> None:

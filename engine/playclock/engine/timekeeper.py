@@ -50,12 +50,6 @@ class Timekeeper:
 
     def __init__(self, server: TellsTime, store: Store, clock: SteeredClock) -> None:
         self.clock: Final = clock
-        self.steps = 0
-        """How often the server's clock was seen to have been set."""
-        self.catch_ups = 0
-        """How often this process was behind the others and moved ahead."""
-        self.wall_skew_ms = 0
-        """What this host's wall clock is ahead of our time."""
         self._server = server
         self._store = store
         self._doubt_ms: int | None = None
@@ -71,6 +65,7 @@ class Timekeeper:
         offset_ms = beginning(server_ms=server_ms, offset_ms=pulse.offset_ms, beat_ms=beat_ms)
         clock = SteeredClock(max(server_ms + offset_ms, pulse.beat_ms), host=host, since_ns=elapsed_ns)
         timekeeper = cls(server, store, clock)
+        clock.steering.offset_ms = offset_ms
         if offset_ms != pulse.offset_ms:
             await timekeeper._set_apart(version, pulse, server_ms, offset_ms)
         elif offset_ms:
@@ -98,8 +93,10 @@ class Timekeeper:
         if trip_ms > TRIP_MS_MAX:
             return
         now_ms = clock.at_ns(elapsed_ns) // 1_000_000
+        steering = clock.steering
+        steering.offset_ms, steering.error_ms = pulse.offset_ms, server_ms + pulse.offset_ms - now_ms
         todo = course(now_ms=now_ms, server_ms=server_ms, offset_ms=pulse.offset_ms, beat_ms=pulse.beat_ms)
-        if not isinstance(todo, Slew) and not self._is_seen_twice(server_ms + pulse.offset_ms - now_ms):
+        if not isinstance(todo, Slew) and not self._is_seen_twice(steering.error_ms):
             return
         match todo:
             case Slew(error_ms):
@@ -108,7 +105,7 @@ class Timekeeper:
                 clock.slew(0 if abs(error_ms) <= trip_ms // 2 else error_ms)
             case CatchUp(error_ms):
                 self._doubt_ms = None
-                self.catch_ups += 1
+                steering.catch_ups += 1
                 clock.jump(error_ms)
                 _log.warning("this process fell behind the others; its time moves ahead", extra={"fields": {"by_ms": error_ms}})
             case SetApart(offset_ms):
@@ -126,15 +123,17 @@ class Timekeeper:
         if conflict is not None:
             return
         self._doubt_ms = None
-        self.steps += 1
+        self.clock.steering.steps += 1
+        self.clock.steering.offset_ms = offset_ms
         set_by_ms = pulse.offset_ms - offset_ms
         fields = {"set_by_ms": set_by_ms, "server_ms": server_ms, "offset_ms": offset_ms}
         _log.error("the store server's clock was set; our time goes on as before", extra={"fields": fields})
 
     def _compare(self, wall_ms: int) -> None:
-        before_ms, self.wall_skew_ms = self.wall_skew_ms, wall_ms - self.clock.now_ms()
-        if abs(self.wall_skew_ms) > STEP_MS and abs(self.wall_skew_ms - before_ms) > STEP_MS:
-            fields = {"skew_ms": self.wall_skew_ms}
+        steering = self.clock.steering
+        before_ms, steering.wall_skew_ms = steering.wall_skew_ms, wall_ms - self.clock.now_ms()
+        if abs(steering.wall_skew_ms) > STEP_MS and abs(steering.wall_skew_ms - before_ms) > STEP_MS:
+            fields = {"skew_ms": steering.wall_skew_ms}
             _log.warning("this host's clock is not the store server's; check NTP on both", extra={"fields": fields})
 
 

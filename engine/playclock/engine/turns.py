@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from playclock.core.outbox import OutboxEvent
 from playclock.engine.records import Records
 from playclock.engine.work import Draft, Work
 from playclock.errors import EngineError, TooMuchContention
@@ -48,10 +49,12 @@ class _Turn:
 class Turns:
     """Makes decisions and commits them."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, told: Callable[[Sequence[OutboxEvent]], object] | None = None) -> None:
+        """Make decisions on the records; `told` hears what each commit has told, once it is committed. It must not fail."""
         self.listeners: list[Callable[[], object]] = []
         """Called after each commit that told something. They must not fail."""
         self._records = records
+        self._told = told
         self._turns = [_Turn() for _ in range(PARTITIONS)]
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -124,6 +127,8 @@ class Turns:
             if conflict is None:
                 draft.remember()
                 if commit.events:
+                    if self._told is not None:
+                        self._told(draft.told)
                     for listener in self.listeners:
                         listener()
                 return outcomes

@@ -26,6 +26,7 @@ class Draft:
         self._epoch: str | None = None
         self._puts: dict[str, Put] = {}
         self._events: list[Event] = []
+        self.told: list[OutboxEvent] = []
 
     async def load(self, keys: list[str], *, fresh: bool) -> None:
         """Read what is not there yet, and with `fresh` also what is there as an old copy and nobody has written since."""
@@ -49,12 +50,13 @@ class Draft:
         current = await self._records.load([key for key, _ in read], fresh=True)
         return any(version != now for (_, (version, _)), (now, _) in zip(read, current, strict=True))
 
-    def take(self, puts: Mapping[str, Put], written: Mapping[str, Any], events: list[Event]) -> None:
+    def take(self, puts: Mapping[str, Put], written: Mapping[str, Any], events: list[Event], told: list[OutboxEvent]) -> None:
         """Add a decision's work. A record that was written before stays one put, from the version that was read."""
         for key, put in puts.items():
             self._puts[key] = put if key not in self._puts else _merge(self._puts[key], put)
         self.written.update(written)
         self._events.extend(events)
+        self.told.extend(told)
 
     def commit(self) -> Commit | None:
         """Return what has to be committed, or None where nothing has."""
@@ -82,6 +84,7 @@ class Work:
         self._puts: dict[str, Put] = {}
         self._written: dict[str, Any] = {}
         self._events: list[Event] = []
+        self._told: list[OutboxEvent] = []
 
     async def prefetch(self, *keys: str, fresh: bool = False) -> None:
         """Read several records in one round trip; `fresh` where an old copy would not be noticed at the commit."""
@@ -112,16 +115,18 @@ class Work:
     def tell(self, event: OutboxEvent, *, retain_until_ms: int) -> None:
         """Put an event into the outbox with the commit."""
         self._events.append(Event(data=encode(event), retain_until_ms=retain_until_ms))
+        self._told.append(event)
 
     def discard(self) -> None:
         """Forget what was to be written and told."""
         self._puts.clear()
         self._written.clear()
         self._events.clear()
+        self._told.clear()
 
     def finish(self) -> None:
         """Leave the work to the draft."""
-        self._draft.take(self._puts, self._written, self._events)
+        self._draft.take(self._puts, self._written, self._events, self._told)
 
 
 def _merge(first: Put, second: Put) -> Put:

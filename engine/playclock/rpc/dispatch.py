@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
 from playclock.engine import Caller, Engine, Role
+from playclock.engine.counts import Calls
 from playclock.errors import EngineError, TryAgain
 from playclock.rpc.account import AccountServicer
 from playclock.rpc.auth import AuthServicer
@@ -54,6 +55,9 @@ _QUIET: Final = frozenset(
 )
 """Methods of which only failures are worth a line by default: they come all the time, or change nothing."""
 
+OK: Final = "OK"
+CANCELLED: Final = "CANCELLED"
+"""How a call is counted whose caller went away, or whose deadline was over, before it was answered."""
 
 NOBODY: Final = Caller(Role.GAME, "")
 """Who calls what is open to all: nobody in particular, who may act for no game."""
@@ -68,6 +72,7 @@ class Method:
         request_type: type[Message],
         response_type: type[Message],
         handler: Callable[..., Any],
+        calls: Calls,
         *,
         changes: bool,
     ) -> None:
@@ -77,6 +82,8 @@ class Method:
         self.request_type = request_type
         self.response_type = response_type
         self.handler = handler
+        self.calls = calls
+        """What is counted of it."""
         self.open_to_all = name.startswith(f"/{HEALTH}/")
         self.level = logging.DEBUG if self.open_to_all or name.rpartition("/")[2] in _QUIET else logging.INFO
 
@@ -121,15 +128,22 @@ class Dispatcher:
     ) -> Message:
         """Answer a call. Raises Failure."""
         began_ns = perf_counter_ns()
+        code = CANCELLED
         try:
             call = await self._begin(method, metadata, peer, trusted=trusted, fallback=fallback)
             response: Message = await method.handler(request, call)
-        except Failure:
+            code = OK
+        except Failure as known:
+            code = known.code.name
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the caller gets a status and the log the rest
-            raise self._failure(error, method, metadata, began_ns) from None
+            failure = self._failure(error, method, metadata, began_ns)
+            code = failure.code.name
+            raise failure from None
+        finally:
+            method.calls.end(code, perf_counter_ns() - began_ns)
         if _log.isEnabledFor(method.level):
-            _tell(method, _request_id(metadata), began_ns, "OK", method.level)
+            _tell(method, _request_id(metadata), began_ns, OK, method.level)
         return response
 
     async def stream(
@@ -137,12 +151,18 @@ class Dispatcher:
     ) -> AsyncIterator[Message]:
         """Answer a call with a stream. Raises Failure."""
         began_ns = perf_counter_ns()
+        code = CANCELLED
         try:
             call = await self._begin(method, metadata, peer, trusted=trusted, fallback=fallback)
             async for response in method.handler(request, call):
                 yield response
+            code = OK
         except Exception as error:  # noqa: BLE001 - the boundary, as in `unary`
-            raise self._failure(error, method, metadata, began_ns) from None
+            failure = self._failure(error, method, metadata, began_ns)
+            code = failure.code.name
+            raise failure from None
+        finally:
+            method.calls.end(code, None)
 
     async def _begin(self, method: Method, metadata: Metadata, peer: Peer, *, trusted: bool, fallback: Caller | None) -> Call:
         if method.open_to_all:
@@ -162,9 +182,9 @@ class Dispatcher:
             kind = StreamMethod if descriptor.server_streaming else UnaryMethod
             request_type = getattr(module, descriptor.input_type.name)
             response_type = getattr(module, descriptor.output_type.name)
-            handler = getattr(servicer, descriptor.name)
+            handler, calls = getattr(servicer, descriptor.name), self.engine.counts.calls_of(name)
             changes = descriptor.GetOptions().idempotency_level != MethodOptions.NO_SIDE_EFFECTS
-            self.methods[name] = kind(name, request_type, response_type, handler, changes=changes)
+            self.methods[name] = kind(name, request_type, response_type, handler, calls, changes=changes)
 
     def _failure(self, error: Exception, method: Method, metadata: Metadata, began_ns: int) -> Failure:
         request_id = _request_id(metadata)

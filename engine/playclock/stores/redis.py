@@ -155,6 +155,20 @@ class RedisStore:
         """What was acknowledged a moment ago, and what became of it where a failover lost it."""
         return self._epochs.journal
 
+    def counts(self) -> Mapping[str, int]:
+        """Return what this store has counted."""
+        journal, traffic = self.journal, self._topology.traffic
+        return {
+            "round_trips": traffic.round_trips,
+            "sent_again": self._delivery.sent_again,
+            "connections": traffic.connections,
+            "failed_connections": traffic.failed_connections,
+            "epochs": len(self._epochs.known),
+            "put_back": journal.put_back,
+            "given_up": journal.given_up,
+            "dropped": journal.dropped,
+        }
+
     async def close(self) -> None:
         """Let go of all connections."""
         self._closed = True

@@ -11,6 +11,7 @@ from playclock.stores.base import PARTITIONS, StoreUnavailable
 from playclock.stores.redis_link import Address, Link, Login
 from playclock.stores.redis_once import Once
 from playclock.stores.redis_server import Server
+from playclock.stores.redis_wire import Traffic
 
 _SLOTS: Final = [key_slot(f"{{p:{partition:02x}}}".encode()) for partition in range(PARTITIONS)]
 
@@ -21,6 +22,7 @@ class Cluster:
     are_slots_apart = True
 
     def __init__(self, addresses: Sequence[Address], login: Login) -> None:
+        self.traffic = Traffic()
         self._seeds = list(addresses)
         self._login = login
         self._servers: dict[Address, Server] = {}
@@ -78,7 +80,7 @@ class Cluster:
     def _server(self, address: Address) -> Server:
         server = self._servers.get(address)
         if server is None:
-            server = self._servers[address] = Server(address, self._login, is_master=False)
+            server = self._servers[address] = Server(address, self._login, self.traffic, is_master=False)
         return server
 
 

@@ -48,6 +48,8 @@ class Delivery:
         self._epochs = epochs
         self._replicas = replicas
         self._renewals: dict[Link, Renewals] = {}
+        self.sent_again = 0
+        """How many commands were sent again, after a server said that it had done nothing."""
 
     async def renew(self, commit: Commit) -> Outcome:
         """Carry out a commit that only renews a record; return None, or what is there instead. Raises StoreUnavailable."""
@@ -106,6 +108,7 @@ class Delivery:
         for attempt in range(ATTEMPTS_MAX):
             refused = {index: _word(replies[index]) for index in left if replies[index] is not None}
             words = set(refused.values())
+            self.sent_again += len(refused)
             for word in words - ELSEWHERE - {NO_SCRIPT}:
                 raise StoreUnavailable(f"Redis refuses: {word}")
             if words & ELSEWHERE - {"ASK"}:

@@ -32,6 +32,8 @@ class Epochs:
 
     def __init__(self, topology: Topology) -> None:
         self.journal = Journal()
+        self.known: set[str] = set()
+        """The epochs of all servers that have been spoken to. Each start and each promotion of one adds another."""
         self._topology = topology
         self._held: list[Link | None] = [None] * PARTITIONS
         """The connection by which each partition was last spoken to: what its server may have lost is back, or was told."""
@@ -46,7 +48,7 @@ class Epochs:
             return link
         if held is not None and held.epoch != link.epoch and self.journal.has(partition):
             return None
-        self._held[partition] = link
+        self._hold(partition, link)
         return link
 
     async def link(self, partition: int) -> Link:
@@ -79,6 +81,10 @@ class Epochs:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _hold(self, partition: int, link: Link) -> None:
+        self._held[partition] = link
+        self.known.add(link.epoch)
+
     def _restored(self, partition: int, held: Link, link: Link) -> "asyncio.Task[None]":
         """Return what puts back what the partition's new epoch may lack. All who need it wait for the same."""
         task = self._restoring.get(partition)
@@ -92,7 +98,7 @@ class Epochs:
     async def _restore(self, partition: int, held: Link, link: Link) -> None:
         try:
             await self.journal.restore(partition, held.answered_at - KEEP_SEC, link.mark, partial(self._say_again, link))
-            self._held[partition] = link
+            self._hold(partition, link)
         finally:
             del self._restoring[partition]
 

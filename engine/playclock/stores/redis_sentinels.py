@@ -17,6 +17,7 @@ from playclock.stores.base import StoreUnavailable
 from playclock.stores.redis_link import Address, Link, Login
 from playclock.stores.redis_once import Once
 from playclock.stores.redis_server import Server
+from playclock.stores.redis_wire import Traffic
 
 SENTINEL_SEC: Final = 0.5
 
@@ -47,6 +48,7 @@ class Sentinels:
     are_slots_apart = False
 
     def __init__(self, addresses: Sequence[Address], service: str, login: Login, sentinel_login: SentinelLogin) -> None:
+        self.traffic = Traffic()
         # One repeat, for a connection that the Sentinel has closed meanwhile. Longer ones would keep callers waiting.
         retry = Retry(NoBackoff(), 1)
         timeouts = {"socket_timeout": SENTINEL_SEC, "socket_connect_timeout": SENTINEL_SEC, "retry": retry}
@@ -90,7 +92,7 @@ class Sentinels:
             _log.info("the Sentinels name a master", extra={"fields": {"host": host, "port": port}})
             if self._server is not None:
                 self._server.close()
-            self._server = Server((host, port), self._login, is_master=True)
+            self._server = Server((host, port), self._login, self.traffic, is_master=True)
 
     async def check(self) -> None:
         """Leave the master if it is none any more, or if the Sentinels name another one: it may not know yet."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from playclock.stores.base import StoreUnavailable
 from playclock.stores.redis_link import CONNECT_SEC, Address, Link, Login
+from playclock.stores.redis_wire import Traffic
 
 PAUSE_SEC: Final = 0.1
 """How long nobody tries to connect after it failed."""
@@ -16,8 +17,9 @@ DOUBT_SEC: Final = 0.2
 class Server:
     """One server, connected to when it is needed, again after it was lost."""
 
-    def __init__(self, address: Address, login: Login, *, is_master: bool) -> None:
+    def __init__(self, address: Address, login: Login, traffic: Traffic, *, is_master: bool) -> None:
         self.address = address
+        self._traffic = traffic
         self._login = login
         self._is_master = is_master
         """Whether it is of no use while it is a replica: what is read there may be old."""
@@ -66,12 +68,15 @@ class Server:
             async with asyncio.timeout(CONNECT_SEC):
                 self._link = await Link.connect(*self.address, self._login, is_master=self._is_master)
         except (StoreUnavailable, TimeoutError) as error:
+            self._traffic.failed_connections += 1
             self._is_doubted = True
             self._retry_at = asyncio.get_running_loop().time() + PAUSE_SEC
             self._failure = error if isinstance(error, StoreUnavailable) else StoreUnavailable("Redis does not answer")
             return self._failure
         finally:
             self._connecting = None
+        self._link.traffic = self._traffic
+        self._traffic.connections += 1
         self._is_doubted = False
         return self._link
 
@@ -96,7 +101,8 @@ class Single:
     are_slots_apart = False
 
     def __init__(self, address: Address, login: Login) -> None:
-        self._server = Server(address, login, is_master=True)
+        self.traffic = Traffic()
+        self._server = Server(address, login, self.traffic, is_master=True)
 
     def ready(self, partition: int) -> Link | None:  # noqa: ARG002 - all partitions lie in one place
         """Return the connection, if there is one."""

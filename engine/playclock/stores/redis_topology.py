@@ -3,11 +3,14 @@
 from typing import Protocol
 
 from playclock.stores.redis_link import Address, Link
+from playclock.stores.redis_wire import Traffic
 
 
 class Topology(Protocol):
     """Knows which server holds a partition, and how to reach it."""
 
+    traffic: Traffic
+    """What has been counted of the connections to all servers."""
     are_slots_apart: bool
     """Whether a command may be about keys of one partition only."""
 

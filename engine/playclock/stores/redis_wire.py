@@ -45,6 +45,18 @@ class _Group(msgspec.Struct):
     """Told if they will not come."""
 
 
+class Traffic:
+    """What the connections to all servers of one store have done."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        """How many were made."""
+        self.failed_connections = 0
+        """How many attempts were in vain."""
+        self.round_trips = 0
+        """How often commands were sent on one that stands. Those of one turn of the event loop leave together."""
+
+
 class Wire(asyncio.Protocol):
     """A connection. Once it is lost it stays so: make a new one."""
 
@@ -57,6 +69,8 @@ class Wire(asyncio.Protocol):
         self._watch: asyncio.TimerHandle | None = None
         self._is_full = False
         self._acknowledged: tuple[int, asyncio.Future[list[Reply]]] | None = None
+        self.traffic = Traffic()
+        """Where it is counted what is sent."""
         self.tick = 0
         """Counts checks, and so the time in which this process could listen: one that stood still has not been kept waiting."""
         self.is_lost = False
@@ -171,6 +185,7 @@ class Wire(asyncio.Protocol):
             self._waiting.append(_Group(answer, 1, self.tick, []))
         unsent, self._unsent = self._unsent, []
         if unsent and self._transport is not None and not self.is_lost:
+            self.traffic.round_trips += 1
             self._transport.write(b"".join(unsent))
 
     def _check(self) -> None:

@@ -57,6 +57,10 @@ class SqliteStore:
         """How many transactions this store has committed: far fewer than commits, under load."""
         return self._writer.transactions
 
+    def counts(self) -> Mapping[str, int]:
+        """Return what this store has counted."""
+        return {"transactions": self.transactions}
+
     async def get(self, keys: Sequence[str]) -> list[Record | None]:
         """Return what lies under each key, all as of one moment."""
         if len(keys) == 1:
