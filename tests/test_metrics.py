@@ -1,17 +1,23 @@
 """What an engine counts, and how it is shown: exact figures, bounded labels, and every metric in the operator's table."""
 
 import asyncio
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc.aio
 import pytest
 from playclock.archive.urls import open_archive
+from playclock.cli.workers_view import Collected
 from playclock.clock import HostClock, ManualClock, SteeredClock
 from playclock.engine import Engine
 from playclock.engine.heartbeats import HeartbeatCall
+from playclock.engine.timekeeper import keep_time
 from playclock.errors import SessionNotFound, StoreAway, TooMuchContention
 from playclock.metrics import EngineCollector
+from playclock.metrics.registry import registry_of
 from playclock.rpc.inprocess import InProcessChannel
+from playclock.stores.urls import open_store
 from playclock.testing import Playclock
 from playclock.v1 import GetSessionRequest, SessionServiceStub, WatchSessionsRequest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -19,7 +25,9 @@ from prometheus_client.registry import DuplicateTimeseries
 
 if TYPE_CHECKING:
     from tests.conftest import EngineMaker, FaultInjectingStore, World, WorldMaker
+    from tests.redis_fixtures import RedisOfTests
 
+OPERATIONS = (Path(__file__).parent.parent / "docs" / "operations.md").read_text("utf-8")
 MINUTE_SEC = 60
 
 
@@ -251,3 +259,23 @@ def test_an_embedder_s_own_registry_and_thread_show_an_engine() -> None:
     kit.join("player-1")
     assert b"playclock_sessions_opened_total{" in generate_latest(registry)
     kit.close()
+
+
+async def test_the_operator_s_table_names_every_metric_and_no_other(tmp_path: Path, redis_of_tests: "RedisOfTests") -> None:
+    redis_of_tests.empty()
+    shown = set()
+    for url in (f"sqlite:///{tmp_path / 'play.db'}", redis_of_tests.url):
+        store = await open_store(url)
+        async with (
+            keep_time(store) as clock,
+            await open_archive("sqlite://", store) as archive,
+            Engine(store, clock=clock, archive=archive) as engine,
+        ):
+            await engine.sweep()
+            await archive.project()
+            text = generate_latest(registry_of(engine)).decode() + generate_latest(Collected({}, {})).decode()
+            shown |= set(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+        await store.close()
+    section = OPERATIONS.split("\n## Metrics\n")[1].split("\n## ")[0]
+    told = set(re.findall(r"^\| `([a-z_]+)(?:\{[a-z, ]+\})?` \| (\w+) \|", section, re.MULTILINE))
+    assert shown == told

@@ -16,6 +16,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 DEFAULT_STORE: Final = "sqlite:///playclock.db"
 DEFAULT_GRPC: Final = Address("127.0.0.1", 50051)
 DEFAULT_HTTP: Final = Address("127.0.0.1", 8080)
+METRICS_PACKAGE: Final = "prometheus_client"
 HTTP_PACKAGES: Final = ("httptools", "starlette", "uvicorn")
 
 FILE: Final = click.Path(path_type=Path, dir_okay=False)
@@ -63,6 +64,18 @@ def http_option(command: Command) -> Command:
         envvar="PLAYCLOCK_HTTP",
         show_envvar=True,
         help="Where to listen for REST; port 0 picks a free one.",
+    )(command)
+
+
+def metrics_option(command: Command) -> Command:
+    """Add --metrics."""
+    return click.option(
+        "--metrics",
+        type=ADDRESS,
+        envvar="PLAYCLOCK_METRICS",
+        show_envvar=True,
+        help="Where Prometheus finds GET /metrics, such as 127.0.0.1:9464; port 0 picks a free one, which the log tells. "
+        "Without it there are none.",
     )(command)
 
 
@@ -122,6 +135,12 @@ def require_http() -> None:
     """Raise Failure unless the packages of the HTTP facade are installed."""
     if any(importlib.util.find_spec(package) is None for package in HTTP_PACKAGES):
         raise Failure("the HTTP facade needs packages that are not installed: pip install 'playclock[http]'")
+
+
+def require_metrics() -> None:
+    """Raise Failure unless the package that shows metrics is installed."""
+    if importlib.util.find_spec(METRICS_PACKAGE) is None:
+        raise Failure("--metrics needs a package that is not installed: pip install 'playclock[metrics]'")
 
 
 def without_password(url: str) -> str:

@@ -18,7 +18,9 @@ from playclock.cli.options import (
     http_option,
     insecure_option,
     log_level_option,
+    metrics_option,
     require_http,
+    require_metrics,
     store_option,
 )
 from playclock.cli.teaching import example
@@ -57,6 +59,8 @@ from playclock.cli.tuning import allow_connections, run, tune
     "computes, but still write one after another. memory:// has one.",
 )
 @click.option("--worker", type=int, envvar="PLAYCLOCK_WORKER", hidden=True, help="Which of the workers this is.")
+@metrics_option
+@click.option("--worker-metrics", type=click.Path(path_type=Path), envvar="PLAYCLOCK_WORKER_METRICS", hidden=True)
 @insecure_option
 @click.option(
     "--tuning/--no-tuning",
@@ -77,6 +81,8 @@ def serve(
     grpc: Address,
     workers: int,
     worker: int | None,
+    metrics: Address | None,
+    worker_metrics: Path | None,
     insecure: bool,
     tuning: bool,
     log_level: str,
@@ -89,6 +95,9 @@ def serve(
     refuse_exposure("--http", http, insecure=insecure)
     refuse_exposure("--grpc", grpc, insecure=insecure)
     require_http()
+    if metrics is not None:
+        refuse_exposure("--metrics", metrics, insecure=insecure)
+        require_metrics()
     if workers > 1:
         log.configure(log_level)
         options = {
@@ -99,7 +108,7 @@ def serve(
             "PLAYCLOCK_TUNING": int(tuning),
             "PLAYCLOCK_LOG_LEVEL": log_level,
         }
-        _supervise(workers, options, provision=provision, http=http, grpc=grpc)
+        _supervise(workers, options, provision=provision, http=http, grpc=grpc, metrics=metrics)
         return
     log.configure(log_level, always={} if worker is None else {"worker": worker})
     rules = settings.load(config, os.environ)
@@ -118,11 +127,21 @@ def serve(
         provision=provision,
         tuned=tuning,
         worker=worker,
+        metrics=metrics,
+        worker_metrics=worker_metrics,
     )
     run(lambda: serve_until_stopped(plan), tuned=tuning)
 
 
-def _supervise(workers: int, options: Mapping[str, object], *, provision: Path | None, http: Address, grpc: Address) -> None:
+def _supervise(
+    workers: int,
+    options: Mapping[str, object],
+    *,
+    provision: Path | None,
+    http: Address,
+    grpc: Address,
+    metrics: Address | None,
+) -> None:
     """Keep the ports, and let workers serve there."""
     from playclock.cli.supervising import Orders, supervise_until_stopped  # noqa: PLC0415 one process needs none of it
 
@@ -135,4 +154,4 @@ def _supervise(workers: int, options: Mapping[str, object], *, provision: Path |
     with reserved(http) as http_kept, reserved(grpc) as grpc_kept:
         given = {**options, "PLAYCLOCK_HTTP": http_kept, "PLAYCLOCK_GRPC": grpc_kept}
         orders = Orders({name: str(value) for name, value in given.items() if value is not None}, provision)
-        run(lambda: supervise_until_stopped(workers, orders), tuned=False)
+        run(lambda: supervise_until_stopped(workers, orders, metrics), tuned=False)

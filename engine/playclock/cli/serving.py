@@ -31,6 +31,8 @@ from playclock.stores.base import Store
 from playclock.stores.urls import open_store
 
 if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
+
     from playclock.archive.archiving import ArchiveOfStore
 
 NO_ARCHIVE: Final = "none"
@@ -55,6 +57,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     The first one, 0, fills the archive: several could, but all but one in vain. When it dies, its successor goes on.
     """
 
+    metrics: Address | None = None
+    """Where to show metrics; None for nowhere."""
+    worker_metrics: Path | None = None
+    """The folder where this worker's supervisor asks for its metrics; None where nobody asks."""
+
     @property
     def shares(self) -> bool:
         """Whether other processes listen on the same ports."""
@@ -71,6 +78,8 @@ async def serve_until_stopped(plan: Plan) -> None:
 async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStack) -> None:
     estate = None if plan.provision is None else provisioning.load(plan.provision, os.environ)
     listener = parts.enter_context(bind(plan.http, shared=plan.shares))
+    if plan.metrics is not None:
+        bind(plan.metrics).close()  # says why an address cannot be had, before anything else is done
     store = await open_store(plan.store)
     parts.push_async_callback(store.close)
     clock = await parts.enter_async_context(keep_time(store))
@@ -94,6 +103,7 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
     grpc_server = await _start_grpc(engine, plan.grpc, shared=plan.shares)
     parts.push_async_callback(grpc_server.drain, 0)
     http_server = await _start_http(engine, listener, plan)
+    await _start_metrics(engine, plan, parts)
     if plan.tuned:
         settle()
     if archive is not None and not plan.worker:
@@ -142,3 +152,22 @@ async def _start_http(engine: Engine, listener: socket.socket, plan: Plan) -> Ht
         trusted_proxies=plan.settings.security.trusted_proxies,
     )
     return await HttpServer.start(app, listener, plan.http)
+
+
+async def _start_metrics(engine: Engine, plan: Plan, parts: contextlib.AsyncExitStack) -> None:
+    """Show metrics where that is wanted, until the very end."""
+    if plan.metrics is None and plan.worker_metrics is None:
+        return
+    from playclock.cli.exposing import exposed  # noqa: PLC0415 needs an extra
+    from playclock.cli.worker_metrics import offered, socket_of  # noqa: PLC0415 the same
+    from playclock.metrics.registry import registry_of  # noqa: PLC0415 the same
+
+    registry = registry_of(engine)
+    if plan.worker_metrics is not None and plan.worker is not None:
+        await parts.enter_async_context(offered(registry, socket_of(plan.worker_metrics, plan.worker)))
+    if plan.metrics is not None:
+
+        async def collect() -> "Collector":
+            return registry
+
+        await parts.enter_async_context(exposed(collect, plan.metrics))

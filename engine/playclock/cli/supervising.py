@@ -5,6 +5,7 @@ processes. This process serves nobody itself; it holds the ports, and one end of
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -17,6 +18,7 @@ from typing import Final, Self
 import click
 import msgspec
 
+from playclock.cli.addresses import Address
 from playclock.cli.failures import Failure, UsageFailure
 from playclock.cli.stopping import Stopping, stoppable
 
@@ -30,6 +32,8 @@ DEATHS_MAX: Final = 5
 """How often in a row a worker may die at once while no other serves."""
 ARCHIVING_SEC: Final = 10.0
 """How long beyond its drain a worker may take to end."""
+OURS: Final = ("PLAYCLOCK_PROVISION", "PLAYCLOCK_METRICS")
+"""Variables that are this process's business and no worker's."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,19 +44,33 @@ class Orders(msgspec.Struct, frozen=True):
     options: Mapping[str, str]
     provision: Path | None
 
+    def asked_in(self, folder: Path) -> Self:
+        """Return the same orders for workers that are asked for their metrics in the folder."""
+        return msgspec.structs.replace(self, options={**self.options, "PLAYCLOCK_WORKER_METRICS": str(folder)})
+
     def variables(self, number: int, *, begins: bool) -> dict[str, str]:
         """Return the environment of a worker. One that is started anew applies no file: that would undo changes."""
-        ours = {name: value for name, value in os.environ.items() if name != "PLAYCLOCK_PROVISION"}
+        ours = {name: value for name, value in os.environ.items() if name not in OURS}
         told = {**ours, **self.options, "PLAYCLOCK_WORKERS": "1", "PLAYCLOCK_WORKER": str(number)}
         if begins and number == 0 and self.provision is not None:
             told["PLAYCLOCK_PROVISION"] = str(self.provision)
         return told
 
 
-async def supervise_until_stopped(size: int, orders: Orders) -> None:
-    """Let workers serve until a signal. Raises Failure where they cannot."""
+async def supervise_until_stopped(size: int, orders: Orders, metrics: Address | None = None) -> None:
+    """Let workers serve until a signal, and show their metrics in one view. Raises Failure where they cannot."""
     with stoppable() as stopping:
-        await _supervise(Crew(size, orders), stopping)
+        async with contextlib.AsyncExitStack() as parts:
+            if metrics is None:
+                crew = Crew(size, orders)
+            else:
+                from playclock.cli.exposing import exposed, private_folder  # noqa: PLC0415 needs an extra
+                from playclock.cli.workers_view import WorkersView  # noqa: PLC0415 the same
+
+                folder = parts.enter_context(private_folder())
+                crew = Crew(size, orders.asked_in(folder))
+                await parts.enter_async_context(exposed(WorkersView(folder, lambda: crew.restarts).collect, metrics))
+            await _supervise(crew, stopping)
 
 
 async def _supervise(crew: "Crew", stopping: Stopping) -> None:
@@ -109,12 +127,14 @@ class Worker:
 
 
 class Crew:
-    """The workers. What each counts and measures, it does for itself; a view of all of them is put together here."""
+    """The workers. Each counts for itself what it does; `playclock.cli.workers_view` puts a view of all of them together."""
 
     def __init__(self, size: int, orders: Orders) -> None:
         self._orders: Final = orders
         self._size: Final = size
         self._workers: dict[int, Worker] = {}
+        self.restarts: Final = dict.fromkeys(range(size), 0)
+        """How often each worker was started anew."""
 
     async def start(self) -> str:
         """Start all, the first one before the others, and return its ready line when all serve. Raises Failure."""
@@ -166,3 +186,4 @@ class Crew:
                 raise Failure(f"worker {number} ended {deaths} times right after its start, and no other serves: see the log")
             await asyncio.sleep(min(PAUSE_SEC * 2 ** (deaths - 1), PAUSE_MAX_SEC) if deaths else 0)
             await self._start(number, begins=False)
+            self.restarts[number] += 1
