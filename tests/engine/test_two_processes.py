@@ -2,39 +2,26 @@
 
 import asyncio
 import json
-import subprocess
-import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playclock.clock import ManualClock
+from playclock.core.ledger import Transfer
+from playclock.core.outbox import decode
+from playclock.core.records import Happening, SessionEvent
+from playclock.core.session import EndReason
+from playclock.stores.base import Store
+
+from simulation.soak import verifies
+from simulation.soak.racers import racers
 
 if TYPE_CHECKING:
     from tests.conftest import World
 
 VERIFIES = 200
-
-VERIFY = """
-import asyncio, json, sys
-from playclock.clock import ManualClock
-from playclock.core.answers import Opened
-from playclock.engine import OPERATOR, Engine
-from playclock.stores.sqlite import SqliteStore
-from playclock.stores.urls import open_store
-
-async def main(url, times, otts):
-    path = url.removeprefix("sqlite:///")
-    store = await (open_store(url) if path == url else SqliteStore.open(path, busy_timeout_ms=60_000))
-    async with Engine(store, clock=ManualClock()) as engine:
-        print("ready", flush=True)
-        sys.stdin.readline()
-        calls = [engine.sessions.open(OPERATOR, ott=ott, provider_user_id="player-1") for ott in otts for _ in range(times)]
-        answers = await asyncio.gather(*calls)
-    await store.close()
-    won = [answer.session_id for answer in answers if isinstance(answer, Opened)]
-    print(json.dumps([won, [answer.refusal.name for answer in answers if not isinstance(answer, Opened)]]))
-
-asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3:]))
-"""
+DUE = 2_000
+PAYING = 100
 
 
 @pytest.fixture(params=["sqlite", "redis", "cluster"])
@@ -42,28 +29,53 @@ def store_kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def run_at_once(command: list[str]) -> list[str]:
-    """Run a command twice at once, and return what each has printed after both were ready."""
-    pipe = subprocess.PIPE
-    processes = [subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, bufsize=1) for _ in range(2)]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-    outputs = [process.communicate(timeout=100) for process in processes]
-    assert [errors for _, errors in outputs] == ["", ""]
-    return [output for output, _ in outputs]
+def race(program: str, *arguments: str, line: str) -> list[str]:
+    """Run a program twice at once, and return what each answers to the line."""
+    with racers(program, *arguments) as racing:
+        return racing.race(line)
 
 
 async def test_two_processes_with_one_ott_have_one_winner(world: "World", store_url: str) -> None:
     otts = [await world.ott(pc=f"pc-{number}", at=at) for number in range(5) for at in (world.PAYING, world.FREE)]
-    command = [sys.executable, "-c", VERIFY, store_url, str(VERIFIES), *otts]
-    won, refused = zip(*map(json.loads, await asyncio.to_thread(run_at_once, command)), strict=True)
+    answers = await asyncio.to_thread(race, "verifying", store_url, str(VERIFIES), line=" ".join(otts))
+    won, refused = zip(*map(json.loads, answers), strict=True)
     opened = [session for each in won for session in each]
     assert len(opened) == len(set(opened)) == len(otts)
     assert [reason for each in refused for reason in each] == ["ALREADY_USED"] * (len(otts) * (2 * VERIFIES - 1))
     listed, _ = await world.engine.listing.page(world.OPERATOR, page_size=99, page_token="", game_id=None, cafe_id=None)
     assert sorted(session.id for session in listed) == sorted(opened)
     assert (await world.account()).held_micros == 5 * 4_000_000
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_an_ott_that_two_processes_verify_again_and_again_opens_one_session(kind: str, tmp_path: Path) -> None:
+    *_, came = verifies.race(kind, tmp_path, rounds=4, verifies=200)
+    assert came.violations == []
+    assert (came.rounds, came.verifies, len(came.opened)) == (4, 800, 4)
+
+
+class TestTwoSweepers:
+    @pytest.fixture
+    def store_kind(self) -> str:
+        return "redis"
+
+    async def test_end_each_of_two_thousand_sessions_once(
+        self, world: "World", store_url: str, clock: ManualClock, store: Store
+    ) -> None:
+        places = [world.PAYING if number < PAYING else world.FREE for number in range(DUE)]
+        launches = await asyncio.gather(*(world.start(f"pc-{number}", at=at) for number, at in enumerate(places)))
+        sessions = await asyncio.gather(*(world.join(launch_id) for launch_id in launches))
+        assert (await world.account()).held_micros == PAYING * 4_000_000
+        at_ms = clock.now_ms() + 241_000
+        swept = [int(told) for told in await asyncio.to_thread(race, "sweeping", store_url, str(at_ms), line="go")]
+        assert min(swept) > 0, "one was done before the other began"
+
+        told = [decode(event.data) for event in await store.events(dict.fromkeys(await store.heads(), 0), 100_000)]
+        ended = [each.session for each in told if isinstance(each, SessionEvent) and each.happening is Happening.ENDED]
+        assert sorted(session.id for session in ended) == sorted(sessions)
+        assert {session.end_reason for session in ended} == {EndReason.HEARTBEAT_TIMEOUT}
+        transfers = [each for each in told if isinstance(each, Transfer)]
+        assert len({transfer.id for transfer in transfers}) == len(transfers)
+        assert sum(leg.amount_micros for each in transfers for leg in each.legs if leg.ledger_account == "held/cafe-1") == 0
+        account = await world.account()
+        assert (account.balance_micros, account.held_micros) == (world.OPENING_MICROS, 0)

@@ -17,7 +17,7 @@ from playclock.stores.base import Commit, Conflict
 from playclock.stores.redis import RedisStore
 from playclock.stores.redis_urls import open_redis
 
-from tests.faults.loader import ESTATE, GAME_ID
+from simulation.soak.loader import ESTATE, GAME_ID
 
 
 async def play(url: str, number: int, moment: str) -> None:

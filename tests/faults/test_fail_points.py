@@ -12,7 +12,7 @@ from playclock.core.session import State, is_live
 from playclock.stores.base import ABSENT, Commit, Put
 from playclock.stores.urls import open_store
 
-from tests.faults.books import Books, books_in_redis
+from simulation.soak.books import Books, books_in_redis
 from tests.redis_servers import RedisServer, durable, running
 
 ROOT = Path(__file__).parents[2]

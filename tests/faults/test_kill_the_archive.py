@@ -38,8 +38,9 @@ from playclock.stores.sqlite import SqliteStore
 from sqlalchemy import Select, select
 
 if TYPE_CHECKING:
+    from simulation.soak.lives import Loader
     from tests.conftest import WorldMaker
-    from tests.faults.conftest import Loader, StartLoader
+    from tests.faults.conftest import StartLoader
 
 SQLITE_CYCLES = 36
 POSTGRES_CYCLES = 7

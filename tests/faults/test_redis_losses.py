@@ -26,7 +26,7 @@ from playclock.stores.redis_urls import open_redis
 
 from tests.redis_books import back, check_books, stored_ott
 from tests.redis_relay import Relay
-from tests.redis_servers import RedisServer, durable, running
+from tests.redis_servers import RedisServer, durable, redis_binary, running, valkey_binary
 
 if TYPE_CHECKING:
     from tests.conftest import FaultInjectingStore, World, WorldMaker
@@ -38,8 +38,12 @@ class Restart:
     """A power cut: a server starts again without the end of its file."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
-        (self.server,) = stack.enter_context(running([RedisServer(folder / "only", *durable())]))
+        (self.server,) = stack.enter_context(running([RedisServer(folder / "only", *durable(), binary=self.binary())]))
         self._size = 0
+
+    @staticmethod
+    def binary() -> str:
+        return redis_binary()
 
     @property
     def port(self) -> int:
@@ -59,6 +63,19 @@ class Restart:
     @property
     def _file(self) -> Path:
         return self.server.folder / "appendonly.aof"
+
+
+class RestartOfParts(Restart):
+    """The same of a server whose file is in parts, as from Redis 7 on: what is new stands in the last one alone."""
+
+    @staticmethod
+    def binary() -> str:
+        return valkey_binary()
+
+    @property
+    def _file(self) -> Path:
+        (file,) = (self.server.folder / "appendonlydir").glob("*.incr.aof")
+        return file
 
 
 class Failover:
@@ -97,7 +114,7 @@ Loss = Restart | Failover
 Process = Callable[[Relay], Awaitable["World"]]
 
 
-@pytest.fixture(params=[Restart, Failover])
+@pytest.fixture(params=[Restart, RestartOfParts, Failover])
 def loss(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loss]:
     with ExitStack() as stack:
         yield request.param(tmp_path, stack)

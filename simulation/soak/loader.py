@@ -90,7 +90,7 @@ def main() -> None:
     """Fork a child for each line `go`, and say how it ended."""
     path, *archive_urls = sys.argv[1:]
     # Once, and not in each child.
-    importlib.import_module("playclock.stores.redis_urls" if "://" in path else "playclock.stores.sqlite")
+    importlib.import_module("playclock.stores.redis_urls" if path.startswith("redis") else "playclock.stores.sqlite")
     if archive_urls:
         importlib.import_module("playclock.archive.archiving")
         logging.basicConfig(level=logging.ERROR, handlers=[ErrorTeller()])
