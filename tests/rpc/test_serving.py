@@ -4,6 +4,8 @@ import asyncio
 import json
 import logging
 import re
+import sys
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from playclock.clock import ManualClock
 from playclock.engine import Engine
 from playclock.log import JsonFormatter
-from playclock.rpc.server import MESSAGE_BYTES_MAX, AddressInUse, Server
+from playclock.rpc.server import MESSAGE_BYTES_MAX, OPTIONS, AddressInUse, Server
 from playclock.v1 import (
     ApplyProvisioningRequest,
     BatchHeartbeatRequest,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from tests.conftest import FaultInjectingStore, World, WorldMaker
     from tests.rpc.conftest import Rpc
 
+UNREQUESTED = "grpc.server_max_unrequested_time_in_server"
 UNKNOWN = "gs_ab3f0e8a-6c1b-4a53-9f0e-0d1f2a3b4c5d"
 
 
@@ -319,3 +322,37 @@ class TestServer:
         for service in ("", "playclock.v1.SessionService"):
             answer = await rpc.health.Check(health_pb2.HealthCheckRequest(service=service))
             assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+CALLER = """
+import sys, grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
+with grpc.insecure_channel(sys.argv[1]) as channel:
+    grpc.channel_ready_future(channel).result(timeout=30)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    calls = [HealthStub(channel).Check.future(HealthCheckRequest()) for _ in range(20)]
+    print(*sorted({call.code().name for call in calls}))
+"""
+
+
+@pytest.mark.parametrize(("options", "told"), [((), "OK\n"), (((UNREQUESTED, 1),), "CANCELLED OK\n")], ids=["ours", "a second"])
+async def test_who_calls_a_process_that_stands_still_is_answered_when_it_goes_on(
+    options: tuple[tuple[str, int], ...], told: str
+) -> None:
+    async with Engine() as engine:
+        server = await Server.start(engine, options=options)
+        pipe = asyncio.subprocess.PIPE
+        caller = await asyncio.create_subprocess_exec(sys.executable, "-c", CALLER, server.address, stdin=pipe, stdout=pipe)
+        assert caller.stdout is not None
+        assert await caller.stdout.readline() == b"ready\n"
+        assert caller.stdin is not None
+        caller.stdin.write(b"go\n")
+        await caller.stdin.drain()
+        time.sleep(2.5)  # noqa: ASYNC251 - it is the standstill: gRPC takes calls in meanwhile, and nobody takes them up
+        answer, _ = await caller.communicate()
+        await server.drain(0)
+    assert answer.decode() == told
+    # As long as any caller waits: what gRPC would do after a second, it shall not do after half a minute either.
+    assert dict(OPTIONS)[UNREQUESTED] >= 3_600

@@ -29,6 +29,9 @@ OPTIONS: Final = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_ping_strikes", 2),
+    # Seconds that a call may wait to be taken up. After 30, by default, gRPC tells the caller CANCELLED, which nobody
+    # repeats; so it did when a process went on after a standstill. How long a caller waits is for his deadline to say.
+    ("grpc.server_max_unrequested_time_in_server", 86_400),
     # Two servers on one port would share calls at random; a port that is taken has to be an error.
     ("grpc.so_reuseport", 0),
 )
