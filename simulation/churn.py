@@ -5,11 +5,12 @@ scripts/churn --store redis://127.0.0.1:6379/15 --sessions 1000000
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psutil
 import redis
@@ -18,14 +19,21 @@ from playclock.core.answers import Opened
 from playclock.core.estate import AccountPlan, Cafe, Game, Resource, hash_key
 from playclock.core.tariff import Rounding, Tariff
 from playclock.engine import OPERATOR, Caller, Engine, Role
-from playclock.stores.base import Store
+from playclock.errors import AlreadyEnded, StoreAway
+from playclock.stores.base import Store, StoreUnavailable
 from playclock.stores.urls import open_store
+
+T = TypeVar("T")
 
 GAME_ID: Final = "3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d"
 GAME: Final = Caller(Role.GAME, GAME_ID)
 CAFES: Final = 50
 TOGETHER: Final = 200
 DAY_SEC: Final = 86_400
+DROPPED_MAX: Final = 2_000
+"""How much is dropped at once: as much as a sweep does."""
+AWAY_SEC: Final = 60.0
+"""How long a store may be away."""
 ESTATE: Final[tuple[Resource, ...]] = (
     Game(id=GAME_ID, number=1, name="G", brand="", image_url="", play_url="", demo_url="", api_key_hashes=(hash_key("key"),)),
     Tariff("standard", "GCOIN", 60_000, 1_000_000, Rounding.STARTED_UNIT),
@@ -50,15 +58,15 @@ async def churn(
         await engine.estate.apply(ESTATE)
         for first in range(0, sessions, together):
             numbers = range(first, min(first + together, sessions))
-            ids = await asyncio.gather(*(_come(engine, number) for number in numbers))
+            ids = await asyncio.gather(*(_insist(_come(engine, number)) for number in numbers))
             clock.advance(60)
-            await asyncio.gather(*(engine.heartbeats.beat(GAME, session_id, "player") for session_id in ids))
+            await asyncio.gather(*(_insist(_beat(engine, session_id)) for session_id in ids))
             clock.advance(60)
             # Half of them end; the others, and all launchers, fall silent.
-            ends = (engine.sessions.end(GAME, session_id, client_play_duration_sec=120) for session_id in ids[::2])
-            await asyncio.gather(*ends)
+            await asyncio.gather(*(_insist(_end(engine, session_id)) for session_id in ids[::2]))
             clock.advance(300)
-            await engine.sweep()
+            # Seven minutes' sweeps at once.
+            await _sweep_all(engine)
             if tell is not None:
                 await tell(numbers.stop)
         clock.advance(2 * DAY_SEC)
@@ -68,7 +76,34 @@ async def churn(
             clock.advance(2 * DAY_SEC)
 
 
-async def _come(engine: Engine, number: int) -> str:
+async def _insist(call: Callable[[], Awaitable[T]]) -> T:
+    """Repeat a call as its caller would while the store is away: its disk may hold a Redis up for a second, in an hour."""
+    async with asyncio.timeout(AWAY_SEC):
+        while True:
+            try:
+                return await call()
+            except (StoreAway, StoreUnavailable):
+                await asyncio.sleep(0.1)
+
+
+def _come(engine: Engine, number: int) -> Callable[[], Awaitable[str]]:
+    return lambda: _open(engine, number)
+
+
+def _beat(engine: Engine, session_id: str) -> Callable[[], Awaitable[object]]:
+    return lambda: engine.heartbeats.beat(GAME, session_id, "player")
+
+
+def _end(engine: Engine, session_id: str) -> Callable[[], Awaitable[None]]:
+    async def end() -> None:
+        # A repeat of what was carried out, though nobody heard of it.
+        with contextlib.suppress(AlreadyEnded):
+            await engine.sessions.end(GAME, session_id, client_play_duration_sec=120)
+
+    return end
+
+
+async def _open(engine: Engine, number: int) -> str:
     started = await engine.launches.start(
         OPERATOR, pc_id=f"pc-{number}", internal_ip="", external_ip=f"10.{number % CAFES}.0.1", hardware=b""
     )
@@ -83,7 +118,7 @@ async def _come(engine: Engine, number: int) -> str:
 async def _sweep_all(engine: Engine) -> None:
     """Sweep until nothing is due and nothing more can be dropped."""
     now_ms = engine.clock.now_ms()
-    while await engine.sweep() or await engine.store.collect(now_ms, 10_000):
+    while await _insist(engine.sweep) or await _insist(lambda: engine.store.collect(now_ms, DROPPED_MAX)):
         pass
 
 
