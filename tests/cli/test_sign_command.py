@@ -85,3 +85,47 @@ def test_a_body_that_cannot_be_read_is_named(run: "Run") -> None:
     result = run(*START, "--secret", "s", "--body", "@nowhere.json")
     assert result.returncode == 1
     assert result.stderr == "Error: the body nowhere.json cannot be read: No such file or directory\n"
+
+
+def test_an_agents_body_is_signed_as_it_is(run: "Run") -> None:
+    body = '{"agent_id":1,"game_id":123,"player_id":"player_123","timestamp":1640995200}'
+    result = run("sign", "POST", "/api/games/list", "--scheme", "agent", "--secret", "your-api-token-here", "--body", body)
+    assert result.stdout == "X-Signature: 5f9d16a39801109c441b309cacfc5cd28c9401fe93e462781fa5920f2eb14323\n"
+
+
+def test_a_developers_header_is_the_documented_one(run: "Run") -> None:
+    developer = "550e8400-e29b-41d4-a716-446655440000"
+    arguments = ["sign", "GET", "/games/me", "--scheme", "playfun", "--secret", "test-secret"]
+    result = run(*arguments, "--developer-id", developer, "--timestamp", "1700000000000")
+    signature = "8772774f5745e54b92948c7665f1531fb1b05137123f1745d9db5dea5fe2159c"
+    assert result.stdout == (
+        f"Authorization: HMAC-SHA256 apiKey={developer}, signature={signature}, timestamp=1700000000000\n"
+        "x-auth-provider: hmac\n"
+    )
+    assert "Missing option '--developer-id'" in run(*arguments).stderr
+
+
+def test_a_message_is_signed_as_standard_webhooks_has_it(run: "Run") -> None:
+    arguments = [
+        "sign",
+        "POST",
+        "/",
+        "--scheme",
+        "standard_webhooks",
+        "--body",
+        '{"test": 2432232314}',
+        "--timestamp",
+        "1614265330",
+    ]
+    key = ["--secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
+    result = run(*arguments, *key, "--message-id", "msg_p5jXN8AQM9LWM0D4loKWxJek", "--json")
+    assert json.loads(result.stdout)["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    assert json.loads(run(*arguments, *key, "--json").stdout)["webhook-id"].startswith("msg_")
+    assert "none of them a dot" in run(*arguments, *key, "--message-id", "a.b").stderr
+    assert "expected base64" in run(*arguments, "--secret", "whsec_*").stderr
+
+
+def test_a_missing_launcher_is_asked_for_by_both_its_names(run: "Run") -> None:
+    result = run("sign", "POST", "/", "--secret", "s")
+    assert result.returncode == 2
+    assert "Missing option '--launcher-id' (env var: 'PLAYCLOCK_LAUNCHER_ID')" in result.stderr
