@@ -1,5 +1,6 @@
 """What players and money depend on happens in one commit: there is no moment between the parts of it."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ class CountingStore(MemoryStore):
 
     async def commit(self, commits: Sequence[Commit]) -> list[Conflict | None]:
         self.commits += commits
+        await asyncio.sleep(0)  # as where a store is another process: others get in between
         return await super().commit(commits)
 
     def kinds(self) -> list[list[str]]:
@@ -64,3 +66,17 @@ async def test_an_end_is_one_commit(paid: "World", counting: CountingStore, cloc
     counting.kinds()
     await paid.end(session)
     assert counting.kinds() == [["account", "session"]]
+
+
+async def test_a_hundred_calls_after_a_standstill_note_it_by_one_commit(
+    counting: CountingStore, make_world: "WorldMaker", clock: ManualClock
+) -> None:
+    engine = (await make_world(counting, background=True)).engine
+    clock.advance(600)
+    counting.kinds()
+    waiting = [asyncio.create_task(engine.catch_up()) for _ in range(101)]
+    await asyncio.sleep(0)
+    waiting.pop(0).cancel()
+    await asyncio.gather(*waiting)
+    assert not engine.is_late()
+    assert counting.kinds().count(["pulse"]) == 1

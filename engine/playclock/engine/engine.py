@@ -132,6 +132,7 @@ class Engine:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._tasks = []
+        self._pulse.close()
         if self._background and self.archive is not None:
             await self.archive.finish(FINISH_SEC)
         await self.partners.close()
@@ -142,8 +143,7 @@ class Engine:
 
     async def catch_up(self) -> None:
         """Find out whether the service was away while this process was stopped, and make it good. Raises StoreAway."""
-        if self.is_late():
-            await self._pulse.beat()
+        await self._pulse.catch_up()
 
     def drain(self) -> None:
         """Send new callers elsewhere, and end the watches: they would hold up a server that stops."""

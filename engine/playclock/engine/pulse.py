@@ -4,6 +4,7 @@ While any of our processes beats, the service is up. Who comes back and finds th
 then on every lease that ran in it is made good (see `playclock.core.outage`).
 """
 
+import asyncio
 from typing import Final
 
 from msgspec.structs import replace
@@ -30,10 +31,30 @@ class PulseKeeper:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._beat_ms: int | None = None
+        self._beating: asyncio.Task[None] | None = None
 
     def is_late(self, now_ms: int) -> bool:
         """Whether this process has not beaten for so long that it may have been stopped."""
         return self._beat_ms is not None and now_ms - self._beat_ms > OUTAGE_MS_MIN
+
+    async def catch_up(self) -> None:
+        """Beat if this process is late. All who ask at once wait for the same beat. Raises StoreAway."""
+        while self.is_late(self._context.clock.now_ms()):
+            if self._beating is None:
+                self._beating = asyncio.create_task(self.beat(), name="playclock catching up")
+                self._beating.add_done_callback(self._done)
+            # Whoever waits may be cancelled; the others wait on.
+            await asyncio.shield(self._beating)
+
+    def close(self) -> None:
+        """End what is under way."""
+        if self._beating is not None:
+            self._beating.cancel()
+
+    def _done(self, beating: "asyncio.Task[None]") -> None:
+        self._beating = None
+        if not beating.cancelled():
+            beating.exception()  # whoever waited has heard it; there may be nobody left
 
     async def beat(self) -> None:
         """Say that this process lives, and note the outage that ends with it, if there was one. Raises StoreAway."""
