@@ -48,11 +48,13 @@ def test_a_variable_counts_before_the_file(settings_file: Path) -> None:
             "PLAYCLOCK_TIMERS_GRACE": "1.5",
             "PLAYCLOCK_SECURITY_OPERATOR_TOKENS": "one, two",
             "PLAYCLOCK_SECURITY_TRUSTED_PROXIES": "10.0.0.0/8,::1",
+            "PLAYCLOCK_SECURITY_CONNECTIONS_PER_ADDRESS": "50",
         },
     )
     assert settings.timers.grace_ms == 1500
     assert settings.security.operator_tokens == ("one", "two")
     assert settings.security.trusted_proxies == ("10.0.0.0/8", "::1/128")
+    assert settings.security.connections_per_address == 50
 
 
 def test_an_empty_variable_counts_as_absent() -> None:
@@ -80,6 +82,7 @@ signature_window = nan
 [security]
 trusted_proxies = ["10.0.0.1/8", "nowhere"]
 operator_tokens = [7]
+connections_per_address = 0
 [limits]
 [[extra]]
 """)
@@ -93,8 +96,9 @@ operator_tokens = [7]
         f"8: [security]: 'trusted_proxies[0]': {HOST_BITS}",
         "8: [security]: 'trusted_proxies[1]': expected a network in CIDR notation, not 'nowhere'",
         f"9: [security]: 'operator_tokens[0]': expected {secret}, not an integer",
-        "10: unknown table [limits]",
-        "11: unknown table [[extra]]",
+        "10: [security]: 'connections_per_address': expected 1 to 65536, not 0",
+        "11: unknown table [limits]",
+        "12: unknown table [[extra]]",
     ]
 
 
@@ -126,12 +130,14 @@ def test_wrong_variables_are_named_all_at_once() -> None:
         PLAYCLOCK_TIMERS_OTT_TTL="１",  # noqa: RUF001 a full-width digit, which int() takes
         PLAYCLOCK_SECURITY_TRUSTED_PROXIES="10.0.0.1/8",
         PLAYCLOCK_SECURITY_OPERATOR_TOKENS="gültig",
+        PLAYCLOCK_SECURITY_CONNECTIONS_PER_ADDRESS="many",
     ) == [
         "unknown setting PLAYCLOCK_TIMERS_OTT_TLT (did you mean 'PLAYCLOCK_TIMERS_OTT_TTL'?)",
         "PLAYCLOCK_TIMERS_GRACE: expected a number of seconds from 0.001 to 31622400, not '-1'",
         "PLAYCLOCK_TIMERS_OTT_TTL: expected a number of seconds from 0.001 to 31622400, not '１'",  # noqa: RUF001
         "PLAYCLOCK_SECURITY_TRUSTED_PROXIES: '10.0.0.1/8' has host bits set (did you mean '10.0.0.0/8'?)",
         "PLAYCLOCK_SECURITY_OPERATOR_TOKENS: expected tokens of 1 to 255 visible ASCII characters, separated by commas",
+        "PLAYCLOCK_SECURITY_CONNECTIONS_PER_ADDRESS: expected 1 to 65536, not 'many'",
     ]
 
 

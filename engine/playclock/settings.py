@@ -16,10 +16,13 @@ from playclock.tomlfile import ConfigurationError, TomlFile, did_you_mean
 from playclock.tomltable import DURATION_BOUNDS, Table, is_token, network, to_milliseconds
 
 TIMER_KEYS: Final = tuple(name.removesuffix("_ms") for name in Timers.__struct_fields__)
-SECURITY_KEYS: Final = ("trusted_proxies", "operator_tokens")
+SECURITY_KEYS: Final = ("trusted_proxies", "operator_tokens", "connections_per_address")
+CONNECTIONS_PER_ADDRESS: Final = 1_024
+CONNECTIONS_MAX: Final = 65_536
 
 _TIMERS = "PLAYCLOCK_TIMERS_"
 _SECURITY = "PLAYCLOCK_SECURITY_"
+_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 
 
@@ -30,9 +33,12 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
     """Networks whose X-Forwarded-For counts, in CIDR notation."""
     operator_tokens: tuple[str, ...] = ()
     """Bearer tokens of operators and internal services."""
+    connections_per_address: int = CONNECTIONS_PER_ADDRESS
+    """How many HTTP connections an address may have to one process; trusted proxies may have any number."""
 
     def __repr__(self) -> str:
-        return f"Security(trusted_proxies={self.trusted_proxies!r}, operator_tokens=<{len(self.operator_tokens)} secrets>)"
+        shown = f"trusted_proxies={self.trusted_proxies!r}, operator_tokens=<{len(self.operator_tokens)} secrets>"
+        return f"Security({shown}, connections_per_address={self.connections_per_address})"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """Read the settings from a file, if there is one, and the variables. Raises ConfigurationError."""
     timers: dict[str, int] = {}
-    security: dict[str, list[str]] = {}
+    security: dict[str, list[str] | int] = {}
     file = None if path is None else TomlFile.read(path, environ)
     if file is not None:
         root = Table.root(file)
@@ -60,7 +66,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         raise ConfigurationError(problems)
     settings = Settings(
         timers=Timers(**{f"{key}_ms": value for key, value in timers.items()}),
-        security=Security(**{key: tuple(values) for key, values in security.items()}),
+        security=msgspec.convert(security, Security),
     )
     _check_lease(settings.timers, file)
     return settings
@@ -71,10 +77,13 @@ def _timers(table: Table) -> dict[str, int]:
     return {key: value for key, value in durations.items() if value is not None}
 
 
-def _security(table: Table) -> dict[str, list[str]]:
+def _security(table: Table) -> dict[str, list[str] | int]:
     return {
         "trusted_proxies": table.networks("trusted_proxies", default=[]),
         "operator_tokens": table.tokens("operator_tokens"),
+        "connections_per_address": table.integer(
+            "connections_per_address", minimum=1, maximum=CONNECTIONS_MAX, default=CONNECTIONS_PER_ADDRESS
+        ),
     }
 
 
@@ -89,8 +98,9 @@ def _timers_of_variables(environ: Mapping[str, str], problems: list[str]) -> dic
     return durations
 
 
-def _security_of_variables(environ: Mapping[str, str], problems: list[str]) -> dict[str, list[str]]:
+def _security_of_variables(environ: Mapping[str, str], problems: list[str]) -> dict[str, list[str] | int]:
     given = _variables(environ, _SECURITY, SECURITY_KEYS, problems)
+    connections = given.pop("connections_per_address", None)
     lists = {key: [part.strip() for part in text.split(",") if part.strip()] for key, text in given.items()}
     try:
         lists |= {key: list(map(network, lists[key])) for key in ("trusted_proxies",) if key in lists}
@@ -100,7 +110,12 @@ def _security_of_variables(environ: Mapping[str, str], problems: list[str]) -> d
         problems.append(
             f"{_SECURITY}OPERATOR_TOKENS: expected tokens of 1 to 255 visible ASCII characters, separated by commas"
         )
-    return lists
+    if connections is None:
+        return dict(lists)
+    if _NUMBER.fullmatch(connections) and 1 <= int(connections) <= CONNECTIONS_MAX:
+        return {**lists, "connections_per_address": int(connections)}
+    problems.append(f"{_SECURITY}CONNECTIONS_PER_ADDRESS: expected 1 to {CONNECTIONS_MAX}, not {connections!r}")
+    return dict(lists)
 
 
 def _variables(environ: Mapping[str, str], prefix: str, keys: tuple[str, ...], problems: list[str]) -> dict[str, str]:

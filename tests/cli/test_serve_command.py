@@ -160,8 +160,8 @@ async def test_the_facade_of_a_server_reaches_its_engine(served: dict[str, str])
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["--http", "0.0.0.0:0"], 2, "--http 0.0.0.0:0 can be reached from other machines, and this version speaks no TLS"),
-        (["--grpc", "[::]:0"], 2, "--grpc [::]:0 can be reached from other machines, and this version speaks no TLS"),
+        (["--http", "0.0.0.0:0"], 2, "--http 0.0.0.0:0 can be reached from other machines in clear text: name a certificate"),
+        (["--grpc", "[::]:0"], 2, "--grpc [::]:0 can be reached from other machines in clear text: name a certificate"),
         (["--http", "nowhere"], 2, "'nowhere' is not HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"),
         (["--http", "127.0.0.1:65536"], 2, "'127.0.0.1:65536' is not HOST:PORT"),
         (["--http", "no-such-host.invalid:1"], 1, "the host no-such-host.invalid cannot be found"),

@@ -14,6 +14,8 @@ from playclock.cli.failures import Failure, UsageFailure
 
 _ADDRESS: Final = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9_.-]+)):([0-9]{1,5})", re.ASCII)
 PORT_MAX: Final = 65_535
+CERTIFICATE_REMEDY: Final = "name a certificate by --tls-cert and --tls-key, keep 127.0.0.1 and put a TLS proxy in front"
+PROXY_REMEDY: Final = "keep 127.0.0.1 and put a TLS proxy in front"
 
 
 class Address(NamedTuple):
@@ -59,13 +61,13 @@ class AddressType(click.ParamType[Address]):
 ADDRESS: Final = AddressType()
 
 
-def refuse_exposure(option: str, address: Address, *, insecure: bool) -> None:
-    """Raise UsageFailure for an address that other machines can reach, unless the operator said that it is wanted."""
+def refuse_exposure(option: str, address: Address, *, insecure: bool, remedy: str = CERTIFICATE_REMEDY) -> None:
+    """Raise UsageFailure for an address that other machines can reach in clear text, unless that is wanted."""
     if insecure or address.is_loopback:
         return
     raise UsageFailure(
-        f"{option} {address} can be reached from other machines, and this version speaks no TLS: keep 127.0.0.1 and put "
-        "a TLS proxy in front, or add --insecure where the network itself is trusted"
+        f"{option} {address} can be reached from other machines in clear text: {remedy}, or add --insecure where the network "
+        "itself is trusted"
     )
 
 

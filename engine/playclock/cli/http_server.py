@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Final, Self
 
@@ -11,6 +12,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from playclock.cli.addresses import Address
+from playclock.cli.crowd import Crowd
+from playclock.cli.http_door import Door
 from playclock.cli.http_protocol import BoundedHttpProtocol
 
 CONCURRENCY_MAX: Final = 16_384
@@ -24,7 +27,9 @@ HURRY_SEC: Final = 1.0
 class HttpServer:
     """A facade that listens."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket, address: Address) -> None:
+    def __init__(
+        self, app: ASGIApp, listener: socket.socket, address: Address, crowd: Crowd, context: ssl.SSLContext | None
+    ) -> None:
         self.address = Address(address.host, listener.getsockname()[1])
         self._server = _Server(
             uvicorn.Config(
@@ -39,14 +44,24 @@ class HttpServer:
                 server_header=False,
                 limit_concurrency=CONCURRENCY_MAX,
                 timeout_keep_alive=KEEP_ALIVE_SEC,
-            )
+            ),
+            crowd,
+            context,
         )
         self.stopped = asyncio.create_task(self._server.serve(sockets=[listener]), name="playclock http")
 
     @classmethod
-    async def start(cls, app: ASGIApp, listener: socket.socket, address: Address) -> Self:
-        """Serve the app on a bound socket, and return when it does."""
-        server = cls(app, listener, address)
+    async def start(
+        cls,
+        app: ASGIApp,
+        listener: socket.socket,
+        address: Address,
+        *,
+        crowd: Crowd | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> Self:
+        """Serve the app on a bound socket, in TLS where there is a context, and return when it does."""
+        server = cls(app, listener, address, crowd or Crowd(), context)
         listening = asyncio.create_task(server._server.listening.wait())
         await asyncio.wait({listening, server.stopped}, return_when=asyncio.FIRST_COMPLETED)
         listening.cancel()
@@ -64,16 +79,24 @@ class HttpServer:
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that leaves the signals alone and says when it listens."""
+    """A uvicorn server with a door of ours, that leaves the signals alone and says when it listens."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, crowd: Crowd, context: ssl.SSLContext | None) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self._crowd = crowd
+        self._context = context
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """Listen. uvicorn's own way knows no limit per address, and waits a minute for a handshake."""
+        doors = [Door(listener, self._make_protocol, self._crowd, self._context) for listener in sockets or ()]
+        self.servers = doors  # type: ignore[assignment]  # it only closes them
+        self.started = True
         self.listening.set()
+
+    def _make_protocol(self) -> BoundedHttpProtocol:
+        return BoundedHttpProtocol(self.config, self.server_state, app_state={})

@@ -1,15 +1,16 @@
 """Options that several commands share, each with its variable and default."""
 
+import functools
 import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import click
 
 from playclock.cli.addresses import ADDRESS, Address
-from playclock.cli.failures import Failure
+from playclock.cli.failures import Failure, UsageFailure
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -77,6 +78,33 @@ def metrics_option(command: Command) -> Command:
         help="Where Prometheus finds GET /metrics, such as 127.0.0.1:9464; port 0 picks a free one, which the log tells. "
         "Without it there are none.",
     )(command)
+
+
+def tls_option(command: Command) -> Command:
+    """Add --tls-cert and --tls-key, which the command gets together as `tls`: a pair of files, or None."""
+
+    @functools.wraps(command)
+    def with_tls(*, tls_cert: Path | None, tls_key: Path | None, **others: object) -> object:
+        return command(tls=pair_of("--tls", tls_cert, tls_key), **others)
+
+    certificate = click.option(
+        "--tls-cert",
+        type=FILE,
+        envvar="PLAYCLOCK_TLS_CERT",
+        show_envvar=True,
+        help="Speak TLS with this certificate (PEM, with its chain). It is read again when it changes.",
+    )
+    key = click.option("--tls-key", type=FILE, envvar="PLAYCLOCK_TLS_KEY", show_envvar=True, help="Its private key (PEM).")
+    return certificate(key(cast("Command", with_tls)))
+
+
+def pair_of(prefix: str, certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:
+    """Return the two files, or None where neither is named. Raises UsageFailure for one without the other."""
+    if certificate is not None and key is not None:
+        return certificate, key
+    if certificate is None and key is None:
+        return None
+    raise UsageFailure(f"{prefix}-cert and {prefix}-key belong together: neither is of use without the other")
 
 
 def insecure_option(command: Command) -> Command:

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from playclock import log, settings
-from playclock.cli.addresses import ADDRESS, Address, refuse_exposure, reserved
+from playclock.cli.addresses import ADDRESS, PROXY_REMEDY, Address, refuse_exposure, reserved
+from playclock.cli.certificates import TlsFiles
 from playclock.cli.failures import UsageFailure
 from playclock.cli.options import (
     DEFAULT_GRPC,
@@ -22,6 +23,7 @@ from playclock.cli.options import (
     require_http,
     require_metrics,
     store_option,
+    tls_option,
 )
 from playclock.cli.teaching import example
 from playclock.cli.tuning import allow_connections, run, tune
@@ -61,6 +63,14 @@ from playclock.cli.tuning import allow_connections, run, tune
 @click.option("--worker", type=int, envvar="PLAYCLOCK_WORKER", hidden=True, help="Which of the workers this is.")
 @metrics_option
 @click.option("--worker-metrics", type=click.Path(path_type=Path), envvar="PLAYCLOCK_WORKER_METRICS", hidden=True)
+@tls_option
+@click.option(
+    "--tls-client-ca",
+    type=FILE,
+    envvar="PLAYCLOCK_TLS_CLIENT_CA",
+    show_envvar=True,
+    help="Let in over gRPC only clients with a certificate of this authority (PEM). REST asks for none.",
+)
 @insecure_option
 @click.option(
     "--tuning/--no-tuning",
@@ -83,6 +93,8 @@ def serve(
     worker: int | None,
     metrics: Address | None,
     worker_metrics: Path | None,
+    tls: tuple[Path, Path] | None,
+    tls_client_ca: Path | None,
     insecure: bool,
     tuning: bool,
     log_level: str,
@@ -91,12 +103,15 @@ def serve(
 
     Prints one line `ready grpc=HOST:PORT http=HOST:PORT store=URL` on stdout when it serves; logs go to stderr. SIGTERM and
     SIGINT finish the calls that are under way and exit 0; a second signal hurries.
+
+    With --tls-cert and --tls-key both speak TLS, with the same certificate. Without them only this machine can reach it.
     """
-    refuse_exposure("--http", http, insecure=insecure)
-    refuse_exposure("--grpc", grpc, insecure=insecure)
+    files = _tls_files(tls, tls_client_ca)
+    refuse_exposure("--http", http, insecure=insecure or files is not None)
+    refuse_exposure("--grpc", grpc, insecure=insecure or files is not None)
     require_http()
     if metrics is not None:
-        refuse_exposure("--metrics", metrics, insecure=insecure)
+        refuse_exposure("--metrics", metrics, insecure=insecure, remedy=PROXY_REMEDY)
         require_metrics()
     if workers > 1:
         log.configure(log_level)
@@ -104,6 +119,9 @@ def serve(
             "PLAYCLOCK_CONFIG": config,
             "PLAYCLOCK_STORE": store,
             "PLAYCLOCK_ARCHIVE": archive,
+            "PLAYCLOCK_TLS_CERT": files and files.certificate,
+            "PLAYCLOCK_TLS_KEY": files and files.key,
+            "PLAYCLOCK_TLS_CLIENT_CA": tls_client_ca,
             "PLAYCLOCK_INSECURE": int(insecure),
             "PLAYCLOCK_TUNING": int(tuning),
             "PLAYCLOCK_LOG_LEVEL": log_level,
@@ -129,8 +147,17 @@ def serve(
         worker=worker,
         metrics=metrics,
         worker_metrics=worker_metrics,
+        tls=files,
     )
     run(lambda: serve_until_stopped(plan), tuned=tuning)
+
+
+def _tls_files(pair: tuple[Path, Path] | None, client_ca: Path | None) -> TlsFiles | None:
+    if pair is not None:
+        return TlsFiles(*pair, client_ca)
+    if client_ca is not None:
+        raise UsageFailure("--tls-client-ca needs a certificate of the server's own: name it by --tls-cert and --tls-key")
+    return None
 
 
 def _supervise(

@@ -16,9 +16,12 @@ from playclock.archive.errors import ArchiveNotInstalled
 from playclock.archive.urls import archive_beside, open_archive
 from playclock.cli.addresses import Address, bind
 from playclock.cli.applying import apply_file
+from playclock.cli.certificates import TlsFiles
+from playclock.cli.crowd import Crowd
 from playclock.cli.failures import Failure
 from playclock.cli.http_server import HttpServer
 from playclock.cli.options import without_password
+from playclock.cli.renewal import ServerIdentity
 from playclock.cli.stopping import Stopping, stoppable
 from playclock.cli.tuning import settle
 from playclock.engine import Engine
@@ -61,6 +64,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Where to show metrics; None for nowhere."""
     worker_metrics: Path | None = None
     """The folder where this worker's supervisor asks for its metrics; None where nobody asks."""
+    tls: TlsFiles | None = None
+    """None to serve in clear text."""
 
     @property
     def shares(self) -> bool:
@@ -77,6 +82,9 @@ async def serve_until_stopped(plan: Plan) -> None:
 
 async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStack) -> None:
     estate = None if plan.provision is None else provisioning.load(plan.provision, os.environ)
+    identity = None if plan.tls is None else ServerIdentity(plan.tls)
+    if identity is not None:
+        await parts.enter_async_context(identity.kept())
     listener = parts.enter_context(bind(plan.http, shared=plan.shares))
     if plan.metrics is not None:
         bind(plan.metrics).close()  # says why an address cannot be had, before anything else is done
@@ -100,9 +108,9 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
         applied = await apply_file(InProcessChannel(engine, operator=True), estate)
         changed = {"created": len(applied.created), "updated": len(applied.updated), "revision": applied.revision}
         _log.info("provisioning applied", extra={"fields": changed})
-    grpc_server = await _start_grpc(engine, plan.grpc, shared=plan.shares)
+    grpc_server = await _start_grpc(engine, plan.grpc, identity, shared=plan.shares)
     parts.push_async_callback(grpc_server.drain, 0)
-    http_server = await _start_http(engine, listener, plan)
+    http_server = await _start_http(engine, listener, plan, identity)
     await _start_metrics(engine, plan, parts)
     if plan.tuned:
         settle()
@@ -137,21 +145,29 @@ def _archive_url(plan: Plan) -> str | None:
     return plan.archive or archive_beside(plan.store)
 
 
-async def _start_grpc(engine: Engine, address: Address, *, shared: bool) -> Server:
+async def _start_grpc(engine: Engine, address: Address, identity: ServerIdentity | None, *, shared: bool) -> Server:
     if not shared:
         bind(address).close()  # says why an address cannot be had, which gRPC does not
     try:
-        return await Server.start(engine, str(address), options=(("grpc.so_reuseport", int(shared)),))
+        return await Server.start(
+            engine,
+            str(address),
+            credentials=None if identity is None else identity.grpc_credentials(),
+            verifies_clients=identity is not None and identity.verifies_clients,
+            options=(("grpc.so_reuseport", int(shared)),),
+        )
     except AddressInUse:
         raise Failure(f"cannot listen on {address} for gRPC; name another address, or port 0 for a free one") from None
 
 
-async def _start_http(engine: Engine, listener: socket.socket, plan: Plan) -> HttpServer:
+async def _start_http(engine: Engine, listener: socket.socket, plan: Plan, identity: ServerIdentity | None) -> HttpServer:
     app = playclock_http.make_app(
         InProcessChannel(engine),
         trusted_proxies=plan.settings.security.trusted_proxies,
     )
-    return await HttpServer.start(app, listener, plan.http)
+    crowd = Crowd(plan.settings.security.connections_per_address, plan.settings.security.trusted_proxies)
+    context = None if identity is None else identity.http_context()
+    return await HttpServer.start(app, listener, plan.http, crowd=crowd, context=context)
 
 
 async def _start_metrics(engine: Engine, plan: Plan, parts: contextlib.AsyncExitStack) -> None:

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 from playclock.engine import OPERATOR, Caller, Engine, Role, SignedRequest
 from playclock.errors import InvalidApiKey, InvalidSignature, PermissionDenied
 from playclock.rpc.auth import verify
-from playclock.rpc.call import Call
+from playclock.rpc.call import Call, Identify, unidentified
 from playclock.v1.auth_service_pb2 import LauncherCredentials, SignedHttpRequest
 
 API_KEY: Final = "x-api-key"
@@ -70,11 +70,13 @@ async def authenticate(
     changes: bool,
     trusted: bool,
     fallback: Caller | None,
+    identify: Identify = unidentified,
 ) -> Call:
     """Return who calls `method`, and whether it is inside the trust boundary: in process, or with an operator's token.
 
     A signature is used up where the method `changes` something. `fallback` stands for a caller without any credentials; None
-    refuses it. Raises Unauthenticated's children, PermissionDenied, BadRequest, StoreAway.
+    refuses it. `identify` tells whom the client's certificate names, which counts for nothing by itself. Raises
+    Unauthenticated's children, PermissionDenied, BadRequest, StoreAway.
     """
     given = dict(metadata)
     signature_id = ""
@@ -98,7 +100,7 @@ async def authenticate(
         raise InvalidApiKey("the call carries no credentials")
     if caller.role not in ACCESS.get(method, ()):
         raise PermissionDenied("this caller may not make this call", role=caller.role.value)
-    return Call(caller, peer, trusted, signature_id)
+    return Call(caller, peer, trusted, signature_id, identify)
 
 
 def _operator(engine: Engine, authorization: str | bytes) -> Caller:

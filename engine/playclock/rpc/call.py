@@ -7,6 +7,24 @@ from urllib.parse import unquote
 from playclock.engine import Caller
 
 
+class ClientIdentity(NamedTuple):
+    """Whom a client's certificate names, which an authority that the operator trusts has signed."""
+
+    common_name: str
+    """Of its subject; empty where it has none."""
+    dns_names: tuple[str, ...] = ()
+    uris: tuple[str, ...] = ()
+    """Such as SPIFFE ids."""
+
+
+Identify = Callable[[], ClientIdentity | None]
+"""Tells whom the client's certificate names; None where it has shown none, or nobody verifies any."""
+
+
+def unidentified() -> None:
+    """Tell that no certificate was verified."""
+
+
 class Call(NamedTuple):
     """Who calls, and from where."""
 
@@ -17,6 +35,8 @@ class Call(NamedTuple):
     """Whether the caller is inside the trust boundary, so that what it says of third parties is believed."""
     signature_id: str = ""
     """Where the caller signed in a dialect without nonces: what stands for the request id of the call."""
+    identify: Identify = unidentified
+    """Asked only where it matters: looking into the connection takes some ten microseconds."""
 
     def request_id(self, given: str) -> str:
         """Return the request id of a call that changes something: the caller's, or else the one that its signature stands for.

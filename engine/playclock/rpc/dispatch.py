@@ -21,7 +21,7 @@ from playclock.errors import EngineError, TryAgain
 from playclock.rpc.account import AccountServicer
 from playclock.rpc.auth import AuthServicer
 from playclock.rpc.authenticate import REQUEST_ID, Metadata, authenticate
-from playclock.rpc.call import Call
+from playclock.rpc.call import Call, Identify, unidentified
 from playclock.rpc.health import SERVICE as HEALTH
 from playclock.rpc.health import HealthServicer
 from playclock.rpc.launch import LaunchServicer
@@ -124,13 +124,21 @@ class Dispatcher:
         self._add(health_pb2, "Health", self.health)
 
     async def unary(
-        self, method: Method, request: Message, metadata: Metadata, peer: Peer, *, trusted: bool, fallback: Caller | None = None
+        self,
+        method: Method,
+        request: Message,
+        metadata: Metadata,
+        peer: Peer,
+        *,
+        trusted: bool,
+        fallback: Caller | None = None,
+        identify: Identify = unidentified,
     ) -> Message:
         """Answer a call. Raises Failure."""
         began_ns = perf_counter_ns()
         code = CANCELLED
         try:
-            call = await self._begin(method, metadata, peer, trusted=trusted, fallback=fallback)
+            call = await self._begin(method, metadata, peer, identify, trusted=trusted, fallback=fallback)
             response: Message = await method.handler(request, call)
             code = OK
         except Failure as known:
@@ -147,13 +155,21 @@ class Dispatcher:
         return response
 
     async def stream(
-        self, method: Method, request: Message, metadata: Metadata, peer: Peer, *, trusted: bool, fallback: Caller | None = None
+        self,
+        method: Method,
+        request: Message,
+        metadata: Metadata,
+        peer: Peer,
+        *,
+        trusted: bool,
+        fallback: Caller | None = None,
+        identify: Identify = unidentified,
     ) -> AsyncIterator[Message]:
         """Answer a call with a stream. Raises Failure."""
         began_ns = perf_counter_ns()
         code = CANCELLED
         try:
-            call = await self._begin(method, metadata, peer, trusted=trusted, fallback=fallback)
+            call = await self._begin(method, metadata, peer, identify, trusted=trusted, fallback=fallback)
             async for response in method.handler(request, call):
                 yield response
             code = OK
@@ -164,13 +180,22 @@ class Dispatcher:
         finally:
             method.calls.end(code, None)
 
-    async def _begin(self, method: Method, metadata: Metadata, peer: Peer, *, trusted: bool, fallback: Caller | None) -> Call:
+    async def _begin(
+        self, method: Method, metadata: Metadata, peer: Peer, identify: Identify, *, trusted: bool, fallback: Caller | None
+    ) -> Call:
         if method.open_to_all:
             return Call(NOBODY, peer, trusted)
         if self.engine.is_late():
             await self.engine.catch_up()
         return await authenticate(
-            self.engine, method.name, metadata, peer, changes=method.changes, trusted=trusted, fallback=fallback
+            self.engine,
+            method.name,
+            metadata,
+            peer,
+            changes=method.changes,
+            trusted=trusted,
+            fallback=fallback,
+            identify=identify,
         )
 
     def _add(self, module: Any, service_name: str, servicer: object) -> None:  # noqa: ANN401 - a generated module

@@ -11,6 +11,7 @@ from grpc_status.rpc_status import to_status
 
 from playclock.engine import Engine
 from playclock.rpc.authenticate import Metadata
+from playclock.rpc.call import ClientIdentity, Identify, unidentified
 from playclock.rpc.dispatch import Dispatcher, Method, StreamMethod
 from playclock.rpc.health import SERVICE as HEALTH
 from playclock.rpc.status import Failure
@@ -36,8 +37,16 @@ OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
 )
 
+VERIFYING_OPTIONS: Final = (
+    # Whose certificate is no longer good, or whose authority is no longer trusted, has had his last call after an hour.
+    ("grpc.max_connection_age_ms", 3_600_000),
+    ("grpc.max_connection_age_grace_ms", 600_000),
+)
+"""Where clients are verified, which happens once for each connection."""
+
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
+    IdentifyIn = Callable[[Context], Identify]
 
 
 class AddressInUse(OSError):
@@ -54,18 +63,28 @@ class Server:
         self._engine = engine
 
     @classmethod
-    async def start(cls, engine: Engine, address: str = "127.0.0.1:0", *, options: tuple[tuple[str, Any], ...] = ()) -> Self:
-        """Serve on HOST:PORT, port 0 for a free one. Raises AddressInUse.
+    async def start(
+        cls,
+        engine: Engine,
+        address: str = "127.0.0.1:0",
+        *,
+        credentials: grpc.ServerCredentials | None = None,
+        verifies_clients: bool = False,
+        options: tuple[tuple[str, Any], ...] = (),
+    ) -> Self:
+        """Serve on HOST:PORT, port 0 for a free one; in clear text where there are no credentials. Raises AddressInUse.
 
+        `verifies_clients` says that the credentials verify clients' certificates, so that calls can tell whose they are.
         `options` of gRPC's take the place of ours.
         """
         dispatcher = Dispatcher(engine)
         # Not one after the other: of an option that is given twice, gRPC takes the first for some, the last for others.
-        server = grpc.aio.server(options=tuple((dict(OPTIONS) | dict(options)).items()))
-        server.add_generic_rpc_handlers((_Handlers(dispatcher),))
+        taken = dict(OPTIONS) | (dict(VERIFYING_OPTIONS) if verifies_clients else {}) | dict(options)
+        server = grpc.aio.server(options=tuple(taken.items()))
+        server.add_generic_rpc_handlers((_Handlers(dispatcher, _identify if verifies_clients else _nobody_verified),))
         reflection.enable_server_reflection((*dispatcher.services, HEALTH, reflection.SERVICE_NAME), server)
         try:
-            port = server.add_insecure_port(address)
+            port = server.add_insecure_port(address) if credentials is None else server.add_secure_port(address, credentials)
         except RuntimeError as error:
             raise AddressInUse(f"cannot listen on {address}") from error
         await server.start()
@@ -93,33 +112,35 @@ async def start(engine: Engine, address: str = "127.0.0.1:0") -> Server:
 class _Handlers(grpc.GenericRpcHandler):
     """All methods, each wrapped once."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self._handlers = {name: _handler(dispatcher, method) for name, method in dispatcher.methods.items()}
+    def __init__(self, dispatcher: Dispatcher, identify: "IdentifyIn") -> None:
+        self._handlers = {name: _handler(dispatcher, method, identify) for name, method in dispatcher.methods.items()}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
         """Return the handler of a method, or None for one that is not served."""
         return self._handlers.get(handler_call_details.method)
 
 
-def _handler(dispatcher: Dispatcher, method: Method) -> "grpc.RpcMethodHandler[Any, Any]":
+def _handler(dispatcher: Dispatcher, method: Method, identify: "IdentifyIn") -> "grpc.RpcMethodHandler[Any, Any]":
     if isinstance(method, StreamMethod):
         return grpc.unary_stream_rpc_method_handler(
-            _stream(dispatcher, method),
+            _stream(dispatcher, method, identify),
             request_deserializer=method.request_type.FromString,
             response_serializer=method.response_type.SerializeToString,
         )
     return grpc.unary_unary_rpc_method_handler(
-        _unary(dispatcher, method),
+        _unary(dispatcher, method, identify),
         request_deserializer=method.request_type.FromString,
         response_serializer=method.response_type.SerializeToString,
     )
 
 
-def _unary(dispatcher: Dispatcher, method: Method) -> "Callable[[Message, Context], Awaitable[Message]]":
+def _unary(
+    dispatcher: Dispatcher, method: Method, identify: "IdentifyIn"
+) -> "Callable[[Message, Context], Awaitable[Message]]":
     async def answer(request: Message, context: "Context") -> Message:
         metadata = cast("Metadata", context.invocation_metadata() or ())
         try:
-            return await dispatcher.unary(method, request, metadata, context.peer, trusted=False)
+            return await dispatcher.unary(method, request, metadata, context.peer, trusted=False, identify=identify(context))
         except Failure as failure:
             await context.abort_with_status(to_status(failure.status))
             raise
@@ -127,13 +148,36 @@ def _unary(dispatcher: Dispatcher, method: Method) -> "Callable[[Message, Contex
     return answer
 
 
-def _stream(dispatcher: Dispatcher, method: Method) -> "Callable[[Message, Context], AsyncIterator[Message]]":
+def _stream(
+    dispatcher: Dispatcher, method: Method, identify: "IdentifyIn"
+) -> "Callable[[Message, Context], AsyncIterator[Message]]":
     async def answer(request: Message, context: "Context") -> AsyncIterator[Message]:
         metadata = cast("Metadata", context.invocation_metadata() or ())
         try:
-            async for response in dispatcher.stream(method, request, metadata, context.peer, trusted=False):
+            async for response in dispatcher.stream(
+                method, request, metadata, context.peer, trusted=False, identify=identify(context)
+            ):
                 yield response
         except Failure as failure:
             await context.abort_with_status(to_status(failure.status))
 
     return answer
+
+
+def _nobody_verified(_context: "Context") -> Identify:
+    return unidentified
+
+
+def _identify(context: "Context") -> Identify:
+    return lambda: _identity_in(context)
+
+
+def _identity_in(context: "Context") -> ClientIdentity | None:
+    found = context.auth_context()
+    if "x509_pem_cert" not in found:
+        return None
+    common_name, dns_names, uris = (
+        tuple(bytes(value).decode("utf-8", "replace") for value in found.get(key, ()))
+        for key in ("x509_common_name", "peer_dns", "peer_uri")
+    )
+    return ClientIdentity("".join(common_name[:1]), dns_names, uris)
