@@ -58,7 +58,7 @@ async def churn(
         await engine.estate.apply(ESTATE)
         for first in range(0, sessions, together):
             numbers = range(first, min(first + together, sessions))
-            ids = await asyncio.gather(*(_insist(_come(engine, number)) for number in numbers))
+            ids = await asyncio.gather(*(_open(engine, number) for number in numbers))
             clock.advance(60)
             await asyncio.gather(*(_insist(_beat(engine, session_id)) for session_id in ids))
             clock.advance(60)
@@ -86,10 +86,6 @@ async def _insist(call: Callable[[], Awaitable[T]]) -> T:
                 await asyncio.sleep(0.1)
 
 
-def _come(engine: Engine, number: int) -> Callable[[], Awaitable[str]]:
-    return lambda: _open(engine, number)
-
-
 def _beat(engine: Engine, session_id: str) -> Callable[[], Awaitable[object]]:
     return lambda: engine.heartbeats.beat(GAME, session_id, "player")
 
@@ -104,12 +100,16 @@ def _end(engine: Engine, session_id: str) -> Callable[[], Awaitable[None]]:
 
 
 async def _open(engine: Engine, number: int) -> str:
-    started = await engine.launches.start(
-        OPERATOR, pc_id=f"pc-{number}", internal_ip="", external_ip=f"10.{number % CAFES}.0.1", hardware=b""
+    """Open a session as launcher and game server would: each repeats its own calls, and hands on one and the same OTT."""
+    pc, address = f"pc-{number}", f"10.{number % CAFES}.0.1"
+    started = await _insist(
+        lambda: engine.launches.start(OPERATOR, pc_id=pc, internal_ip="", external_ip=address, hardware=b"")
     )
-    ott = await engine.launches.issue_ott(OPERATOR, started.launch.id, game_id=GAME_ID, provider_user_id=None)
-    opened = await engine.sessions.open(
-        GAME, ott=ott, provider_user_id="player", request_id=f"r-{number}", server_id=f"server-{number % 7}"
+    ott = await _insist(lambda: engine.launches.issue_ott(OPERATOR, started.launch.id, game_id=GAME_ID, provider_user_id=None))
+    opened = await _insist(
+        lambda: engine.sessions.open(
+            GAME, ott=ott, provider_user_id="player", request_id=f"r-{number}", server_id=f"server-{number % 7}"
+        )
     )
     assert isinstance(opened, Opened)
     return opened.session_id

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,13 @@ def block(heading: str, language: str, nth: int = 0) -> str:
     section = README.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
     found: list[str] = re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
     return found[nth]
+
+
+@pytest.fixture(scope="module")
+def played(served: dict[str, str]) -> list[dict[str, Any]]:
+    """Play the README's session by curl; return its answers to the heartbeat and the end."""
+    script = block("A session by curl", "sh").replace("127.0.0.1:8080", served["http"])
+    return [json.loads(answer) for answer in re.findall(r"\{.*?\}\}", run(["bash", "-eu"], script))]
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +59,8 @@ def test_scripts_serve_says_that_it_is_ready_and_what_to_try(served: dict[str, s
     assert "another terminal" in served["hint"]
 
 
-def test_the_session_by_curl_ends_with_its_figures(served: dict[str, str]) -> None:
-    script = block("A session by curl", "sh").replace("127.0.0.1:8080", served["http"])
-    heartbeat, end = [json.loads(answer) for answer in re.findall(r"\{.*?\}\}", run(["bash", "-eu"], script))]
+def test_the_session_by_curl_ends_with_its_figures(played: list[dict[str, Any]]) -> None:
+    heartbeat, end = played
     assert heartbeat["data"] == {"result": "OK", "next_heartbeat_in": 120, "play_duration_sec": 0}
     assert end["data"]["result"] == "SUCCESS"
     assert end["data"]["client_play_duration_sec"] == 1
@@ -70,6 +77,7 @@ def test_the_embedded_session_runs_without_waiting() -> None:
     assert run([sys.executable, "-"], block("Embedded", "python")) == "120\n"
 
 
+@pytest.mark.usefixtures("played")
 def test_the_months_settlement_is_shown_and_its_chain_holds(served: dict[str, str], tmp_path: Path) -> None:
     script = block("A month's settlement", "sh").replace("settlements.jsonl", str(tmp_path / "settlements.jsonl"))
     printed = run(["bash", "-eu"], f"export PLAYCLOCK_ENGINE={served['grpc']}\n{script}").splitlines()
