@@ -9,6 +9,7 @@ from playclock.v1.provisioning_service_pb2 import (
     Agent,
     ChargeProvider,
     Developer,
+    InternalService,
     Launcher,
     MatchClient,
     PriceWindow,
@@ -187,6 +188,55 @@ def test_a_price_that_makes_no_sense_is_refused_at_its_line(cafes: Path, text: s
 def test_what_the_engine_says_of_a_window_leads_back_to_its_line(cafes: Path, field: str, place: str) -> None:
     cafes.write_text(WINDOW + WINDOW.removeprefix(TARIFF))
     assert load(cafes, {}).place(field, "no") == f"{cafes}{place}"
+
+
+SERVICE = """[[service]]
+id = "billing"
+tokens = ["one", { env = "TOKEN" }]
+certificates = ["billing.internal", "spiffe://example.org/billing"]
+allow = [
+    "SessionService/*",
+    "AccountService/GetAccount",
+]
+"""
+ON_SERVICE = "[[service]] #1:"
+
+
+def test_a_service_has_tokens_certificates_and_a_list_of_what_it_may_call(cafes: Path) -> None:
+    cafes.write_text(SERVICE)
+    assert load(cafes, {"TOKEN": "two"}).message.services == [
+        InternalService(
+            id="billing",
+            tokens=["one", "two"],
+            certificates=["billing.internal", "spiffe://example.org/billing"],
+            allow=["SessionService/*", "AccountService/GetAccount"],
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (SERVICE.replace('"one"', '"two words"'), "3: ON 'tokens[0]': expected 1 to 255 visible ASCII characters"),
+        (SERVICE.replace('"one"', '"two"'), "3: ON 'tokens[1]': repeats the service's token of line 3"),
+        (
+            SERVICE.replace("billing.internal", ""),
+            "4: ON 'certificates[0]': expected 1 to 255 printable ASCII characters, no blank at either end",
+        ),
+        (SERVICE.replace('"SessionService/*"', "7"), "5: ON 'allow[0]': expected a string, not an integer"),
+        (SERVICE[: SERVICE.index("allow")], "1: ON 'allow' is missing"),
+        (SERVICE + "alow = []", "9: ON unknown key 'alow' (did you mean 'allow'?)"),
+    ],
+)
+def test_a_service_that_makes_no_sense_is_refused_at_its_line(cafes: Path, text: str, problem: str) -> None:
+    assert problems_of(cafes, text, TOKEN="two") == [f"cafes.toml:{problem.replace('ON', ON_SERVICE)}"]
+
+
+def test_what_the_engine_says_of_a_value_leads_back_to_its_line(cafes: Path) -> None:
+    cafes.write_text(SERVICE)
+    file = load(cafes, {"TOKEN": "two"})
+    assert file.place("services[0].allow[1]", "no") == f"{cafes}:5: {ON_SERVICE} 'allow[1]': no"
+    assert file.place("service/billing", "no") == f"{cafes}:1: {ON_SERVICE} no"
 
 
 def test_an_empty_file_describes_nothing(cafes: Path) -> None:
@@ -446,7 +496,7 @@ def test_a_secret_never_shows_in_a_report(cafes: Path, written: str) -> None:
     [
         ("cafes[1].tariff", ":10: [[cafe]] #2: 'tariff': no such tariff"),
         ("provisioning.cafes[1].tariff", ":10: [[cafe]] #2: 'tariff': no such tariff"),
-        ("cafes[0].networks[1]", ":4: [[cafe]] #1: 'networks': no such tariff"),
+        ("cafes[0].networks[1]", ":4: [[cafe]] #1: 'networks[1]': no such tariff"),
         ("cafes[1]", ":6: [[cafe]] #2: no such tariff"),
         ("cafes[1].absent", ":6: [[cafe]] #2: 'absent': no such tariff"),
         ("cafe/b", ":6: [[cafe]] #2: no such tariff"),

@@ -13,6 +13,7 @@ from playclock.core.estate import DEADLINE_MS_MAX
 from playclock.core.fields import (
     MICROS_MAX,
     NAME_MAX,
+    certificate_name_problem,
     currency_problem,
     resource_id_problem,
     target_problem,
@@ -34,6 +35,7 @@ from playclock.v1.provisioning_service_pb2 import (
     Agent,
     ChargeProvider,
     Developer,
+    InternalService,
     Launcher,
     MatchClient,
     PriceWindow,
@@ -47,7 +49,7 @@ from playclock.v1.provisioning_service_pb2 import (
 INT32_MAX: Final = 2**31 - 1
 
 _FIELD = re.compile(
-    r"(?:provisioning\.)?([a-z_]+)\[([0-9]+)\](?:\.windows\[([0-9]+)\])?(?:\.([a-z_]+))?(?:\[[0-9]+\])?", re.ASCII
+    r"(?:provisioning\.)?([a-z_]+)\[([0-9]+)\](?:\.windows\[([0-9]+)\])?(?:\.([a-z_]+)(?:\[([0-9]+)\])?)?", re.ASCII
 )
 
 _ROUNDINGS: Final = {"started_unit": Tariff.ROUNDING_STARTED_UNIT, "exact": Tariff.ROUNDING_EXACT}
@@ -71,8 +73,10 @@ _TABLES: Final = {
     "developers": "developer",
     "match_clients": "match_client",
     "providers": "provider",
+    "services": "service",
 }
 """The file's table for each field of the message."""
+_ROWS: Final = {*_TABLES.values(), "window"}
 _KEYS: Final = {"windows": "window", "from_time": "from", "until_time": "until"}
 """The file's key for each field that is called something else there."""
 
@@ -100,7 +104,8 @@ class ProvisioningFile:
             return None
         window = ("window", int(match[3])) if match[3] else ()
         key = (_KEYS.get(match[4], match[4]),) if match[4] else ()
-        return (_TABLES[match[1]], int(match[2]), *window, *key)
+        value = (int(match[5]),) if match[5] else ()
+        return (_TABLES[match[1]], int(match[2]), *window, *key, *value)
 
     def _path_of_resource(self, name: str) -> KeyPath | None:
         kind, _, resource_id = name.partition("/")
@@ -113,8 +118,11 @@ class ProvisioningFile:
 
 
 def _label(path: KeyPath) -> str:
-    """Return how reports name a place: "[[tariff]] #1: [[window]] #2: 'from': "."""
-    rows = "".join(f"[[{table}]] #{int(index) + 1}: " for table, index in zip(path[::2], path[1::2], strict=False))
+    """Return how reports name a place: "[[tariff]] #1: [[window]] #2: 'from': ", or "[[service]] #1: 'allow[0]': "."""
+    rows = "".join(
+        f"[[{name}]] #{int(index) + 1}: " if name in _ROWS else f"'{name}[{index}]': "
+        for name, index in zip(path[::2], path[1::2], strict=False)
+    )
     return f"{rows}'{path[-1]}': " if len(path) % 2 else rows
 
 
@@ -132,6 +140,7 @@ def load(path: Path, environ: Mapping[str, str]) -> ProvisioningFile:
         developers=root.rows("developer", _developer),
         match_clients=root.rows("match_client", _match_client),
         providers=root.rows("provider", _provider),
+        services=root.rows("service", _service),
     )
     root.finish()
     file.check()
@@ -277,6 +286,23 @@ def _match_client(row: Table) -> MatchClient:
     )
     row.once("client_id", "match client", client.client_id)
     return client
+
+
+def _service(row: Table) -> InternalService:
+    service = InternalService(
+        id=row.text("id", resource_id_problem),
+        tokens=row.tokens("tokens"),
+        certificates=row.texts("certificates", certificate_name_problem),
+        allow=[name for _, name in row.items("allow", str)],
+    )
+    row.once("id", "service", service.id)
+    for key, kind, values in (
+        ("tokens", "service's token", service.tokens),
+        ("certificates", "certificate", service.certificates),
+    ):
+        for index, value in enumerate(values):
+            row.once(key, kind, value, index=index)
+    return service
 
 
 def _name_problem(text: str) -> str | None:

@@ -139,6 +139,15 @@ class Table:
                 self.wrong(key, f"expected {minimum} to {maximum}, not {value}", index=index)
         return [value for _, value in values if minimum <= value <= maximum]
 
+    def texts(self, key: str, problem_of: Callable[[str], str | None]) -> list[str]:
+        """Read an array of strings; `problem_of` says what is wrong with one. None where it is absent."""
+        values = self.items(key, str, default=[])
+        for index, value in values:
+            problem = problem_of(value)
+            if problem is not None:
+                self.wrong(key, problem, index=index)
+        return [value for _, value in values]
+
     def secret(self, key: str, *, default: str | None = None) -> str:
         """Read a secret: a string, `{ env = "NAME" }` or `{ file = "PATH" }`. Without a default it is required."""
         value = self._take(key, default)

@@ -13,13 +13,14 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2_grpc
-from playclock.core.signing import sign_launcher
+from playclock.core.signing import Scheme, sign_launcher
 from playclock.engine import Engine
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.rpc.server import Server
 from playclock.v1 import (
     SIGNATURE_SCHEME_AGENT,
     SIGNATURE_SCHEME_PLAYFUN,
+    SIGNATURE_SCHEME_STANDARD_WEBHOOKS,
     AccountServiceStub,
     AuthServiceStub,
     HttpHeader,
@@ -47,6 +48,7 @@ class Failed(NamedTuple):
     reason: str = ""
     metadata: dict[str, str] | None = None
     violations: tuple[str, ...] = ()
+    descriptions: tuple[str, ...] = ()
     retry_ms: int | None = None
 
 
@@ -110,6 +112,20 @@ class Rpc:
         )
         return (("x-signed-request-bin", request.SerializeToString()), *self.OPERATOR)
 
+    def signed_by_match_client(self) -> Metadata:
+        """Return a match client's credentials as the facade hands them on."""
+        signed = self._engine.signatures.sign(Scheme.STANDARD_WEBHOOKS, "match-1", body=b"{}")
+        headers = [HttpHeader(name=name, value=value) for name, value in signed.headers.items()]
+        request = SignedHttpRequest(
+            scheme=SIGNATURE_SCHEME_STANDARD_WEBHOOKS, key_id="match-1", headers=headers, body=signed.body
+        )
+        return (("x-signed-request-bin", request.SerializeToString()), *self.OPERATOR)
+
+    @staticmethod
+    def bearer(token: str) -> Metadata:
+        """Return what a service with a token sends."""
+        return (("authorization", f"Bearer {token}"),)
+
     async def failure(self, call: Awaitable[object]) -> Failed:
         """Await a call that has to fail, and return how it did."""
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -147,7 +163,11 @@ def _with_detail(failed: Failed, detail: Any) -> Failed:  # noqa: ANN401 - one o
         return failed._replace(reason=detail.reason, metadata=dict(detail.metadata))
     if isinstance(detail, error_details_pb2.BadRequest):
         assert all(violation.description for violation in detail.field_violations)
-        return failed._replace(violations=tuple(violation.field for violation in detail.field_violations))
+        violations = detail.field_violations
+        return failed._replace(
+            violations=tuple(violation.field for violation in violations),
+            descriptions=tuple(violation.description for violation in violations),
+        )
     return failed._replace(retry_ms=detail.retry_delay.ToMilliseconds())
 
 

@@ -2,7 +2,9 @@
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -12,13 +14,18 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from playclock import v1
 from playclock.clock import ManualClock
+from playclock.engine import Role
+from playclock.rpc import access
+from playclock.rpc.inprocess import InProcessChannel
 from playclock.v1 import (
     Agent,
     Developer,
     EndLaunchRequest,
     GetSessionRequest,
     HeartbeatLaunchRequest,
+    InternalService,
     Launcher,
+    MatchClient,
     Provisioning,
     StartLaunchRequest,
     VerifyCallerRequest,
@@ -26,50 +33,74 @@ from playclock.v1 import (
 )
 
 if TYPE_CHECKING:
+    from playclock.engine import Engine
+
     from tests.conftest import World
     from tests.rpc.conftest import Metadata, Rpc
 
 pytestmark = pytest.mark.usefixtures("world")
 
 GAME, LAUNCHER, OPERATOR, AGENT, DEVELOPER = "game", "launcher", "operator", "agent", "developer"
+MATCH_CLIENT, SERVICE = "match client", "service"
+SERVICE_OF_NOTHING, NOBODY = "service whose list is empty", "nobody"
+EVERYBODY = {GAME, LAUNCHER, AGENT, DEVELOPER, MATCH_CLIENT, OPERATOR, SERVICE, SERVICE_OF_NOTHING}
 
 ACCESS: dict[str, set[str]] = {
-    "AccountService/CreateTransfer": {OPERATOR},
-    "AccountService/GetAccount": {OPERATOR},
-    "AccountService/GetTransfer": {OPERATOR},
-    "AccountService/InquirePrice": {OPERATOR},
-    "AccountService/ListEntries": {OPERATOR},
-    "AccountService/PostTransfer": {OPERATOR},
-    "AccountService/ReverseTopUp": {OPERATOR},
-    "AccountService/TopUpAccount": {OPERATOR},
-    "AccountService/VoidTransfer": {OPERATOR},
-    "AuthService/SignRequest": {OPERATOR},
-    "AuthService/VerifyCaller": {GAME, LAUNCHER, OPERATOR, AGENT, DEVELOPER},
-    "AuthService/VerifyRequest": {OPERATOR},
-    "LaunchService/StartLaunch": {LAUNCHER, OPERATOR},
-    "LaunchService/HeartbeatLaunch": {LAUNCHER, OPERATOR},
-    "LaunchService/EndLaunch": {LAUNCHER, OPERATOR},
-    "LaunchService/IssueOtt": {LAUNCHER, OPERATOR},
+    "AccountService/CreateTransfer": {OPERATOR, SERVICE},
+    "AccountService/GetAccount": {OPERATOR, SERVICE},
+    "AccountService/GetTransfer": {OPERATOR, SERVICE},
+    "AccountService/InquirePrice": {OPERATOR, SERVICE},
+    "AccountService/ListEntries": {OPERATOR, SERVICE},
+    "AccountService/PostTransfer": {OPERATOR, SERVICE},
+    "AccountService/ReverseTopUp": {OPERATOR, SERVICE},
+    "AccountService/TopUpAccount": {OPERATOR, SERVICE},
+    "AccountService/VoidTransfer": {OPERATOR, SERVICE},
+    "AuthService/SignRequest": {OPERATOR, SERVICE},
+    "AuthService/VerifyCaller": EVERYBODY,
+    "AuthService/VerifyRequest": {OPERATOR, SERVICE},
+    "LaunchService/StartLaunch": {LAUNCHER, OPERATOR, SERVICE},
+    "LaunchService/HeartbeatLaunch": {LAUNCHER, OPERATOR, SERVICE},
+    "LaunchService/EndLaunch": {LAUNCHER, OPERATOR, SERVICE},
+    "LaunchService/IssueOtt": {LAUNCHER, OPERATOR, SERVICE},
     "ProvisioningService/ApplyProvisioning": {OPERATOR},
-    "ProvisioningService/GetProvisioning": {OPERATOR},
-    "SessionService/OpenSession": {GAME, OPERATOR},
-    "SessionService/Heartbeat": {GAME, OPERATOR},
-    "SessionService/BatchHeartbeat": {GAME, OPERATOR},
-    "SessionService/EndSession": {GAME, OPERATOR},
-    "SessionService/EndSessionsOfServer": {GAME, OPERATOR},
-    "SessionService/GetSession": {GAME, OPERATOR},
-    "SessionService/ListSessions": {GAME, OPERATOR},
-    "SessionService/TerminateSession": {OPERATOR},
-    "SessionService/WatchSessions": {GAME, OPERATOR},
-    "SettlementService/ExportSettlements": {GAME, OPERATOR},
-    "SettlementService/ListSettlements": {GAME, OPERATOR},
-    "SettlementService/SummarizeSettlements": {GAME, OPERATOR},
+    "ProvisioningService/GetProvisioning": {OPERATOR, SERVICE},
+    "SessionService/OpenSession": {GAME, OPERATOR, SERVICE},
+    "SessionService/Heartbeat": {GAME, OPERATOR, SERVICE},
+    "SessionService/BatchHeartbeat": {GAME, OPERATOR, SERVICE},
+    "SessionService/EndSession": {GAME, OPERATOR, SERVICE},
+    "SessionService/EndSessionsOfServer": {GAME, OPERATOR, SERVICE},
+    "SessionService/GetSession": {GAME, OPERATOR, SERVICE},
+    "SessionService/ListSessions": {GAME, OPERATOR, SERVICE},
+    "SessionService/TerminateSession": {OPERATOR, SERVICE},
+    "SessionService/WatchSessions": {GAME, OPERATOR, SERVICE},
+    "SettlementService/ExportSettlements": {GAME, OPERATOR, SERVICE},
+    "SettlementService/ListSettlements": {GAME, OPERATOR, SERVICE},
+    "SettlementService/SummarizeSettlements": {GAME, OPERATOR, SERVICE},
 }
+"""Written out again: whoever changes the code's table says so here, too."""
+
+ALLOWED = (
+    (None, None),
+    (grpc.StatusCode.INVALID_ARGUMENT, "BAD_REQUEST"),
+    (grpc.StatusCode.UNIMPLEMENTED, "NO_ARCHIVE"),
+)
+"""What an empty request may come to, once its caller is let in."""
 
 
-SIGNERS = Provisioning(
+CALLERS = Provisioning(
     agents=[Agent(id=1, name="Agent One", api_token="the-token-of-the-agent")],
     developers=[Developer(id="550e8400-e29b-41d4-a716-446655440000", secret="the-secret-of-the-developer")],
+    match_clients=[
+        MatchClient(
+            client_id="match-1", client_secret="the-secret-of-the-match-client", game="3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d"
+        )
+    ],
+    services=[
+        InternalService(
+            id="all", tokens=["token-of-all"], allow=sorted(name for name, roles in ACCESS.items() if SERVICE in roles)
+        ),
+        InternalService(id="nothing", tokens=["token-of-nothing"]),
+    ],
 )
 
 
@@ -89,27 +120,50 @@ def test_every_rpc_has_a_row() -> None:
     assert set(ACCESS) == set(METHODS)
 
 
-@pytest.mark.parametrize("name", sorted(METHODS))
-@pytest.mark.parametrize("role", [GAME, LAUNCHER, OPERATOR, AGENT, DEVELOPER, "nobody"])
-async def test_access_over_a_socket(world: "World", rpc: "Rpc", name: str, role: str) -> None:
-    if role in (AGENT, DEVELOPER):
-        await world.provision(SIGNERS)
-    credentials = {
-        GAME: rpc.GAME,
-        LAUNCHER: rpc.signed(),
-        OPERATOR: rpc.OPERATOR,
-        AGENT: rpc.signed_by_agent(),
-        DEVELOPER: rpc.signed_by_developer(),
-        "nobody": (),
-    }[role]
-    code, reason = await _outcome(rpc, METHODS[name], credentials)
-    if role == "nobody":
-        assert (code, reason) == (grpc.StatusCode.UNAUTHENTICATED, "INVALID_API_KEY")
-    elif role in ACCESS[name]:
-        allowed = [(None, None), (grpc.StatusCode.INVALID_ARGUMENT, "BAD_REQUEST")]
-        assert (code, reason) in [*allowed, (grpc.StatusCode.UNIMPLEMENTED, "NO_ARCHIVE")]
-    else:
-        assert (code, reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
+def test_an_rpc_without_a_row_keeps_the_engine_from_being_served(engine: "Engine", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(access.ACCESS, "SessionService/GetSession")
+    with pytest.raises(access.NoRow, match="differ in SessionService/GetSession"):
+        InProcessChannel(engine)
+
+
+def test_a_row_without_an_rpc_does_so_too(engine: "Engine", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(access.ACCESS, "SessionService/Pause", ())
+    with pytest.raises(access.NoRow, match="differ in SessionService/Pause"):
+        InProcessChannel(engine)
+
+
+def test_every_role_is_asked_here() -> None:
+    assert {role.value.replace("_", " ") for role in Role} == EVERYBODY - {SERVICE_OF_NOTHING}
+
+
+@pytest.mark.parametrize("role", [*sorted(EVERYBODY), NOBODY])
+@pytest.mark.parametrize("channel", ["socket", "in process"])
+async def test_who_may_call_what(world: "World", rpc: "Rpc", near: "Rpc", channel: str, role: str) -> None:
+    calls = {"socket": rpc, "in process": near}[channel]
+    await world.provision(CALLERS)
+    told = {name: await _outcome(calls, method, credentials_of(calls, role)) for name, method in METHODS.items()}
+    if role == NOBODY:
+        assert set(told.values()) == {(grpc.StatusCode.UNAUTHENTICATED, "INVALID_API_KEY")}
+        return
+    let_in = {name for name, outcome in told.items() if outcome in ALLOWED}
+    assert let_in == {name for name, roles in ACCESS.items() if role in roles}
+    refused = {outcome for outcome in told.values() if outcome not in ALLOWED}
+    assert refused <= {(grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")}
+
+
+def credentials_of(calls: "Rpc", role: str) -> "Metadata":
+    made: dict[str, Callable[[], Metadata]] = {
+        GAME: lambda: calls.GAME,
+        LAUNCHER: calls.signed,
+        OPERATOR: lambda: calls.OPERATOR,
+        AGENT: calls.signed_by_agent,
+        DEVELOPER: calls.signed_by_developer,
+        MATCH_CLIENT: calls.signed_by_match_client,
+        SERVICE: lambda: calls.bearer("token-of-all"),
+        SERVICE_OF_NOTHING: lambda: calls.bearer("token-of-nothing"),
+        NOBODY: lambda: (),
+    }
+    return made[role]()
 
 
 async def _outcome(rpc: "Rpc", method: MethodDescriptor, metadata: "Metadata") -> tuple[grpc.StatusCode | None, str | None]:
@@ -123,11 +177,14 @@ async def _outcome(rpc: "Rpc", method: MethodDescriptor, metadata: "Metadata") -
     )
     call = callable_(message_factory.GetMessageClass(method.input_type)(), metadata=metadata)
     try:
-        await (call.read() if method.server_streaming else call)
+        if method.server_streaming:
+            await call.read()
+            await call.aclose() if hasattr(call, "aclose") else call.cancel()
+        else:
+            await call
     except grpc.aio.AioRpcError as error:
         failed = rpc.unpacked(error)
         return failed.code, failed.reason
-    call.cancel()
     return None, None
 
 
@@ -306,3 +363,11 @@ class TestAddresses:
     async def test_in_process_there_is_no_connection_whose_address_could_count(self, near: "Rpc") -> None:
         failed = await near.failure(near.launches.StartLaunch(StartLaunchRequest(pc_id="pc-1"), metadata=near.OPERATOR))
         assert failed.reason == "NOT_PC_CAFE"
+
+
+def test_the_manual_says_the_same() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    rows = re.findall(r"^\| `(\w+/\w+)` \|(.*)\|$", manual, flags=re.MULTILINE)
+    roles = (GAME, LAUNCHER, AGENT, DEVELOPER, MATCH_CLIENT, OPERATOR, SERVICE)
+    told = {name: {role for role, cell in zip(roles, cells.split("|"), strict=True) if cell.strip()} for name, cells in rows}
+    assert told == {name: roles - {SERVICE_OF_NOTHING} for name, roles in ACCESS.items()}

@@ -4,7 +4,7 @@ Small, read by every call and changed by hand, so each process keeps the whole o
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeVar
 
@@ -115,10 +115,21 @@ class MatchClient(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_onl
     match_info_url: str
 
 
+class Service(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
+    """An internal service. Of its bearer tokens only the SHA-256 is kept."""
+
+    id: str
+    token_hashes: tuple[bytes, ...]
+    certificates: tuple[str, ...]
+    """Names in its clients' certificates."""
+    allow: tuple[str, ...]
+    """What it may call: "SessionService/GetSession", or "SessionService/*" for a whole service."""
+
+
 Signer = Launcher | Agent | Developer | MatchClient
 """Who has secrets to sign with: several while a key is rotated, the newest first."""
 
-Resource = Game | Tariff | AccountPlan | Cafe | Launcher | Agent | Developer | MatchClient | Provider
+Resource = Game | Tariff | AccountPlan | Cafe | Launcher | Agent | Developer | MatchClient | Provider | Service
 
 KINDS: Mapping[str, type[Resource]] = {
     "game": Game,
@@ -130,6 +141,7 @@ KINDS: Mapping[str, type[Resource]] = {
     "developer": Developer,
     "matchclient": MatchClient,
     "provider": Provider,
+    "service": Service,
 }
 """The kinds of resources, as their keys name them."""
 
@@ -171,6 +183,10 @@ class Estate:
             (type(signer), str(signer.id)): signer.secrets for signer in self.resources.values() if isinstance(signer, Signer)
         }
         self.game_of_key = {digest: game.id for game in self.games.values() for digest in game.api_key_hashes}
+        self.services = services = self._all(Service)
+        self.service_of_token = {digest: service.id for service in services for digest in service.token_hashes}
+        self.service_of_certificate = {name: service.id for service in services for name in service.certificates}
+        self._allowed = {service.id: frozenset(service.allow) for service in services}
         self._networks: dict[tuple[int, int], dict[int, Cafe]] = {}
         for cafe in self.cafes.values():
             for text in cafe.networks:
@@ -197,6 +213,11 @@ class Estate:
         """Return the secrets of a signer, newest first; none for an agent without a token, None for nobody."""
         return self._secrets.get((kind, signer_id))
 
+    def may_call(self, service_id: str, rpc: str) -> bool:
+        """Whether a service's list allows an RPC, such as "SessionService/GetSession"."""
+        allowed = self._allowed.get(service_id, frozenset())
+        return rpc in allowed or f"{rpc.partition('/')[0]}/*" in allowed
+
     def _all(self, kind: type[R]) -> list[R]:
         return [resource for resource in self.resources.values() if isinstance(resource, kind)]
 
@@ -221,20 +242,9 @@ def parse_network(text: str) -> IPv4Network | IPv6Network | None:
 
 def problems(estate: Estate) -> dict[str, str]:
     """Return what does not fit together in an estate, as a map from the resource to a sentence. Empty where all does."""
-    found: dict[str, str] = {}
     claimed: dict[object, str] = {}
-
-    def claim(what: object, owner: str, sentence: str) -> None:
-        if claimed.setdefault(what, owner) != owner:
-            found[owner] = sentence
-
-    for game in estate.games.values():
-        for digest in game.api_key_hashes:
-            claim(digest, f"game/{game.id}", "one of its api_keys is another game's too")
-        claim(game.number or object(), f"game/{game.id}", f"number {game.number} is another game's too")
+    found = {owner: sentence for what, owner, sentence in _claims(estate) if claimed.setdefault(what, owner) != owner}
     for cafe in estate.cafes.values():
-        for network in cafe.networks:
-            claim(network, f"cafe/{cafe.id}", f"the network {network} is another cafe's too")
         problem = _cafe_problem(estate, cafe)
         if problem:
             found[f"cafe/{cafe.id}"] = problem
@@ -242,6 +252,23 @@ def problems(estate: Estate) -> dict[str, str]:
         if client.game_id not in estate.games:
             found[f"match_client/{client.id}"] = f"there is no game {client.game_id}"
     return found
+
+
+def _claims(estate: Estate) -> Iterator[tuple[object, str, str]]:
+    """Yield what can be one resource's alone, whose it is, and a sentence for where it is another's too."""
+    for game in estate.games.values():
+        for digest in game.api_key_hashes:
+            yield digest, f"game/{game.id}", "one of its api_keys is another game's too"
+        yield game.number or object(), f"game/{game.id}", f"number {game.number} is another game's too"
+    for cafe in estate.cafes.values():
+        for network in cafe.networks:
+            yield network, f"cafe/{cafe.id}", f"the network {network} is another cafe's too"
+    for service in estate.services:
+        owner = f"service/{service.id}"
+        for digest in service.token_hashes:
+            yield ("token", digest), owner, "one of its tokens is another service's too"
+        for name in service.certificates:
+            yield ("certificate", name), owner, f"the certificate {name} is another service's too"
 
 
 def _cafe_problem(estate: Estate, cafe: Cafe) -> str | None:

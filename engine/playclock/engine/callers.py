@@ -1,4 +1,4 @@
-"""Who calls. Game servers and operators are known by a key, from memory; who signs, by `playclock.engine.signatures`."""
+"""Who calls. Games, operators and services are known by a key, from memory; who signs, by `playclock.engine.signatures`."""
 
 import hmac
 from collections.abc import Sequence
@@ -20,10 +20,11 @@ class Role(Enum):
     AGENT = "agent"
     DEVELOPER = "developer"
     MATCH_CLIENT = "match_client"
+    SERVICE = "service"
 
 
 class Caller(msgspec.Struct, frozen=True, gc=False):
-    """Who calls: `id` is a game's, or that of whoever signed; operators have none."""
+    """Who calls: `id` is a game's, a service's, or that of whoever signed; operators have none."""
 
     role: Role
     id: str = ""
@@ -54,9 +55,15 @@ class Callers:
             raise InvalidApiKey("API Key is invalid or inactive")
         return Caller(Role.GAME, game_id)
 
-    def operator(self, token: str) -> Caller:
-        """Return the operator whose bearer token this is. Raises InvalidApiKey."""
+    def bearer(self, token: str) -> Caller:
+        """Return the operator or the internal service whose bearer token this is. Raises InvalidApiKey.
+
+        A service's is looked up by its hash, as a game's key is.
+        """
         given = hash_key(token)
-        if not any(hmac.compare_digest(given, known) for known in self._operator_hashes):
+        if any(hmac.compare_digest(given, known) for known in self._operator_hashes):
+            return OPERATOR
+        service_id = self._context.estate.service_of_token.get(given)
+        if service_id is None:
             raise InvalidApiKey("the bearer token is invalid")
-        return OPERATOR
+        return Caller(Role.SERVICE, service_id)

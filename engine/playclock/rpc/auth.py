@@ -35,6 +35,7 @@ _ROLES = {
     Role.AGENT: VerifyCallerResponse.ROLE_AGENT,
     Role.DEVELOPER: VerifyCallerResponse.ROLE_DEVELOPER,
     Role.MATCH_CLIENT: VerifyCallerResponse.ROLE_MATCH_CLIENT,
+    Role.SERVICE: VerifyCallerResponse.ROLE_SERVICE,
 }
 _SCHEMES: Final[dict[int, Scheme]] = {
     SIGNATURE_SCHEME_LAUNCHER: Scheme.LAUNCHER,

@@ -1,12 +1,13 @@
-"""Credentials in the metadata to a caller, and the one table of who may call what."""
+"""Credentials in the metadata to a caller who may make the call."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from google.protobuf.message import DecodeError
 
-from playclock.engine import OPERATOR, Caller, Engine, Role, SignedRequest
+from playclock.engine import Caller, Engine, Role, SignedRequest
 from playclock.errors import InvalidApiKey, InvalidSignature, PermissionDenied
+from playclock.rpc.access import ACCESS, OWN, name_of_rpc
 from playclock.rpc.auth import verify
 from playclock.rpc.call import Call, Identify, unidentified
 from playclock.v1.auth_service_pb2 import LauncherCredentials, SignedHttpRequest
@@ -23,43 +24,6 @@ _CREDENTIALS_BYTES_MAX: Final = 8_192
 Metadata = Sequence[tuple[str, str | bytes]]
 M = TypeVar("M", LauncherCredentials, SignedHttpRequest)
 
-_GAME, _LAUNCHER, _OPERATOR = Role.GAME, Role.LAUNCHER, Role.OPERATOR
-_SIGNERS: Final = (Role.LAUNCHER, Role.AGENT, Role.DEVELOPER)
-
-ACCESS: Final[dict[str, tuple[Role, ...]]] = {
-    "/playclock.v1.AccountService/GetAccount": (_OPERATOR,),
-    "/playclock.v1.AccountService/InquirePrice": (_OPERATOR,),
-    "/playclock.v1.AccountService/ListEntries": (_OPERATOR,),
-    "/playclock.v1.AccountService/ReverseTopUp": (_OPERATOR,),
-    "/playclock.v1.AccountService/CreateTransfer": (_OPERATOR,),
-    "/playclock.v1.AccountService/PostTransfer": (_OPERATOR,),
-    "/playclock.v1.AccountService/VoidTransfer": (_OPERATOR,),
-    "/playclock.v1.AccountService/GetTransfer": (_OPERATOR,),
-    "/playclock.v1.AccountService/TopUpAccount": (_OPERATOR,),
-    "/playclock.v1.AuthService/VerifyCaller": (_GAME, *_SIGNERS, _OPERATOR),
-    "/playclock.v1.AuthService/VerifyRequest": (_OPERATOR,),
-    "/playclock.v1.AuthService/SignRequest": (_OPERATOR,),
-    "/playclock.v1.LaunchService/StartLaunch": (_LAUNCHER, _OPERATOR),
-    "/playclock.v1.LaunchService/HeartbeatLaunch": (_LAUNCHER, _OPERATOR),
-    "/playclock.v1.LaunchService/EndLaunch": (_LAUNCHER, _OPERATOR),
-    "/playclock.v1.LaunchService/IssueOtt": (_LAUNCHER, _OPERATOR),
-    "/playclock.v1.ProvisioningService/ApplyProvisioning": (_OPERATOR,),
-    "/playclock.v1.ProvisioningService/GetProvisioning": (_OPERATOR,),
-    "/playclock.v1.SessionService/OpenSession": (_GAME, _OPERATOR),
-    "/playclock.v1.SessionService/Heartbeat": (_GAME, _OPERATOR),
-    "/playclock.v1.SessionService/BatchHeartbeat": (_GAME, _OPERATOR),
-    "/playclock.v1.SessionService/EndSession": (_GAME, _OPERATOR),
-    "/playclock.v1.SessionService/EndSessionsOfServer": (_GAME, _OPERATOR),
-    "/playclock.v1.SessionService/GetSession": (_GAME, _OPERATOR),
-    "/playclock.v1.SessionService/ListSessions": (_GAME, _OPERATOR),
-    "/playclock.v1.SessionService/TerminateSession": (_OPERATOR,),
-    "/playclock.v1.SessionService/WatchSessions": (_GAME, _OPERATOR),
-    "/playclock.v1.SettlementService/ExportSettlements": (_GAME, _OPERATOR),
-    "/playclock.v1.SettlementService/ListSettlements": (_GAME, _OPERATOR),
-    "/playclock.v1.SettlementService/SummarizeSettlements": (_GAME, _OPERATOR),
-}
-"""Who may call what. A method without a row cannot be called."""
-
 
 async def authenticate(
     engine: Engine,
@@ -72,20 +36,22 @@ async def authenticate(
     fallback: Caller | None,
     identify: Identify = unidentified,
 ) -> Call:
-    """Return who calls `method`, and whether it is inside the trust boundary: in process, or with an operator's token.
+    """Return who calls `method`, and whether it is inside the trust boundary: in process, or with a bearer token.
 
     A signature is used up where the method `changes` something. `fallback` stands for a caller without any credentials; None
     refuses it. `identify` tells whom the client's certificate names, which counts for nothing by itself. Raises
     Unauthenticated's children, PermissionDenied, BadRequest, StoreAway.
     """
     given = dict(metadata)
-    signature_id = ""
+    rpc, signature_id = name_of_rpc(method), ""
     if API_KEY in given:
         caller = engine.callers.game(_text(given[API_KEY]))
     elif LAUNCHER_CREDENTIALS in given or SIGNED_REQUEST in given:
-        trusted = trusted or (AUTHORIZATION in given and bool(_operator(engine, given[AUTHORIZATION])))
-        if not trusted:
+        if AUTHORIZATION in given:
+            _permit_to_hand_on(engine, _bearer(engine, given[AUTHORIZATION]), rpc)
+        elif not trusted:
             raise InvalidSignature("a signature is believed only of callers inside the trust boundary")
+        trusted = True
         if LAUNCHER_CREDENTIALS in given:
             launched = _signed_request(_message(LauncherCredentials, given[LAUNCHER_CREDENTIALS]))
             caller = await engine.signatures.launcher(launched, use_up=changes)
@@ -93,22 +59,36 @@ async def authenticate(
             signed = await verify(engine, _message(SignedHttpRequest, given[SIGNED_REQUEST]), use_up=changes)
             caller, signature_id = signed.caller, signed.request_id
     elif AUTHORIZATION in given:
-        caller, trusted = _operator(engine, given[AUTHORIZATION]), True
+        caller, trusted = _bearer(engine, given[AUTHORIZATION]), True
     elif fallback is not None:
         caller = fallback
     else:
         raise InvalidApiKey("the call carries no credentials")
-    if caller.role not in ACCESS.get(method, ()):
-        raise PermissionDenied("this caller may not make this call", role=caller.role.value)
+    _permit(engine, caller, rpc)
     return Call(caller, peer, trusted, signature_id, identify)
 
 
-def _operator(engine: Engine, authorization: str | bytes) -> Caller:
+def _permit(engine: Engine, caller: Caller, rpc: str) -> None:
+    """Raise PermissionDenied for a caller who may not make the call."""
+    is_listed = caller.role is not Role.SERVICE or rpc == OWN or engine.context.estate.may_call(caller.id, rpc)
+    if caller.role not in ACCESS.get(rpc, ()) or not is_listed:
+        raise PermissionDenied("this caller may not make this call", role=caller.role.value)
+
+
+def _permit_to_hand_on(engine: Engine, caller: Caller, rpc: str) -> None:
+    """Raise PermissionDenied for who may not hand others' signatures on for the call: a service whose list lacks it.
+
+    What it says of third parties is believed, so a list that lacks a call keeps its service out of that call altogether.
+    """
+    if caller.role is Role.SERVICE and not engine.context.estate.may_call(caller.id, rpc):
+        raise PermissionDenied("this caller may not hand a signature on for this call", role=caller.role.value)
+
+
+def _bearer(engine: Engine, authorization: str | bytes) -> Caller:
     text = _text(authorization)
     if not text.startswith(_BEARER):
         raise InvalidApiKey("expected a bearer token")
-    engine.callers.operator(text.removeprefix(_BEARER))
-    return OPERATOR
+    return engine.callers.bearer(text.removeprefix(_BEARER))
 
 
 def _message(kind: type[M], value: str | bytes) -> M:

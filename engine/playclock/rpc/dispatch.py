@@ -18,6 +18,7 @@ from grpc_health.v1 import health_pb2
 from playclock.engine import Caller, Engine, Role
 from playclock.engine.counts import Calls
 from playclock.errors import EngineError, TryAgain
+from playclock.rpc.access import check_rows
 from playclock.rpc.account import AccountServicer
 from playclock.rpc.auth import AuthServicer
 from playclock.rpc.authenticate import REQUEST_ID, Metadata, authenticate
@@ -121,6 +122,7 @@ class Dispatcher:
         self.health = HealthServicer(engine, self.services)
         for module, name, servicer in served:
             self._add(module, name, servicer)
+        check_rows(self.methods)
         self._add(health_pb2, "Health", self.health)
 
     async def unary(

@@ -108,6 +108,10 @@ def _resources(provisioning: pb.Provisioning) -> Iterator[Resource]:
             deadline_ms=provider.deadline_ms or core.DEADLINE_MS,
             reserve_ms=provider.reserve_sec * 1000,
         )
+    yield from _callers(provisioning)
+
+
+def _callers(provisioning: pb.Provisioning) -> Iterator[Resource]:
     for launcher in provisioning.launchers:
         yield core.Launcher(id=launcher.id, secrets=(launcher.secret.encode(),))
     for agent in provisioning.agents:
@@ -121,6 +125,13 @@ def _resources(provisioning: pb.Provisioning) -> Iterator[Resource]:
             secrets=(client.client_secret.encode(),),
             game_id=client.game,
             match_info_url=client.match_info_url,
+        )
+    for service in provisioning.services:
+        yield core.Service(
+            id=service.id,
+            token_hashes=tuple(hash_key(token) for token in service.tokens),
+            certificates=tuple(service.certificates),
+            allow=tuple(service.allow),
         )
 
 
@@ -200,6 +211,8 @@ def _show_caller(message: pb.Provisioning, resource: Resource) -> None:
             message.agents.add(id=resource.id, name=resource.name, games=resource.games)
         case core.Developer():
             message.developers.add(id=resource.id)
+        case core.Service():
+            message.services.add(id=resource.id, certificates=resource.certificates, allow=resource.allow)
         case core.MatchClient():
             message.match_clients.add(client_id=resource.id, game=resource.game_id, match_info_url=resource.match_info_url)
 

@@ -6,10 +6,12 @@ from playclock.core.estate import DEADLINE_MS_MAX, parse_network
 from playclock.core.fields import (
     MICROS_MAX,
     NAME_MAX,
+    certificate_name_problem,
     currency_problem,
     resource_id_problem,
     target_problem,
     text_problem,
+    token_problem,
     url_problem,
 )
 from playclock.core.ids import is_uuid
@@ -21,6 +23,7 @@ from playclock.core.tariff import (
     time_zone_problem,
     until_time_problem,
 )
+from playclock.rpc.access import why_not_for_services
 from playclock.v1 import provisioning_service_pb2 as pb
 
 
@@ -38,6 +41,7 @@ def problems(provisioning: pb.Provisioning) -> Iterator[tuple[str, str]]:
         ("launchers", [launcher.id for launcher in provisioning.launchers]),
         ("agents", [str(agent.id) for agent in provisioning.agents]),
         ("developers", [developer.id for developer in provisioning.developers]),
+        ("services", [service.id for service in provisioning.services]),
         ("match_clients", [client.client_id for client in provisioning.match_clients]),
     ):
         for twice in {each for each in ids if ids.count(each) > 1}:
@@ -78,6 +82,7 @@ def _checks(provisioning: pb.Provisioning) -> Iterator[tuple[str, str | None]]:
         yield f"launchers[{index}].id", resource_id_problem(launcher.id)
         yield f"launchers[{index}].secret", _secret_problem(launcher.secret)
     yield from _partner_checks(provisioning)
+    yield from _service_checks(provisioning)
 
 
 def _tariff_checks(at: str, tariff: pb.Tariff) -> Iterator[tuple[str, str | None]]:
@@ -128,6 +133,18 @@ def _partner_checks(provisioning: pb.Provisioning) -> Iterator[tuple[str, str | 
         yield f"{at}.client_id", resource_id_problem(client.client_id)
         yield f"{at}.client_secret", _secret_problem(client.client_secret) or _key_problem(client.client_secret)
         yield f"{at}.match_info_url", url_problem(client.match_info_url)
+
+
+def _service_checks(provisioning: pb.Provisioning) -> Iterator[tuple[str, str | None]]:
+    for index, service in enumerate(provisioning.services):
+        at = f"services[{index}]"
+        yield f"{at}.id", resource_id_problem(service.id)
+        for number, token in enumerate(service.tokens):
+            yield f"{at}.tokens[{number}]", token_problem(token)
+        for number, name in enumerate(service.certificates):
+            yield f"{at}.certificates[{number}]", certificate_name_problem(name)
+        for number, rpc in enumerate(service.allow):
+            yield f"{at}.allow[{number}]", why_not_for_services(rpc)
 
 
 def _key_problem(secret: str) -> str | None:

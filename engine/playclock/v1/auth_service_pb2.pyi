@@ -323,13 +323,15 @@ class VerifyCallerResponse(_message.Message):
         ROLE_LAUNCHER: VerifyCallerResponse._Role.ValueType  # 2
         """A launcher, by its signature."""
         ROLE_OPERATOR: VerifyCallerResponse._Role.ValueType  # 3
-        """An operator or an internal service, by bearer token."""
+        """An operator, by bearer token."""
         ROLE_AGENT: VerifyCallerResponse._Role.ValueType  # 4
         """An agent, by its signature."""
         ROLE_DEVELOPER: VerifyCallerResponse._Role.ValueType  # 5
         """A developer of the games API, by its signature."""
         ROLE_MATCH_CLIENT: VerifyCallerResponse._Role.ValueType  # 6
         """A client of the match API, by its signature."""
+        ROLE_SERVICE: VerifyCallerResponse._Role.ValueType  # 7
+        """An internal service, by bearer token."""
 
     class Role(_Role, metaclass=_RoleEnumTypeWrapper):
         """Role is a kind of caller."""
@@ -341,20 +343,22 @@ class VerifyCallerResponse(_message.Message):
     ROLE_LAUNCHER: VerifyCallerResponse.Role.ValueType  # 2
     """A launcher, by its signature."""
     ROLE_OPERATOR: VerifyCallerResponse.Role.ValueType  # 3
-    """An operator or an internal service, by bearer token."""
+    """An operator, by bearer token."""
     ROLE_AGENT: VerifyCallerResponse.Role.ValueType  # 4
     """An agent, by its signature."""
     ROLE_DEVELOPER: VerifyCallerResponse.Role.ValueType  # 5
     """A developer of the games API, by its signature."""
     ROLE_MATCH_CLIENT: VerifyCallerResponse.Role.ValueType  # 6
     """A client of the match API, by its signature."""
+    ROLE_SERVICE: VerifyCallerResponse.Role.ValueType  # 7
+    """An internal service, by bearer token."""
 
     ROLE_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     role: Global___VerifyCallerResponse.Role.ValueType
     """The kind of caller."""
     id: _builtins.str
-    """Id of the game, or of whoever signed; empty for operators."""
+    """Id of the game, of the service, or of whoever signed; empty for operators."""
     def __init__(
         self,
         *,

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'playclock/v1/provisioning_service.proto\x12\x0cplayclock.v1\"c\n\x18\x41pplyProvisioningRequest\x12\x30\n\x0cprovisioning\x18\x01 \x01(\x0b\x32\x1a.playclock.v1.Provisioning\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\"O\n\x19\x41pplyProvisioningResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0f\n\x07\x63reated\x18\x02 \x03(\t\x12\x0f\n\x07updated\x18\x03 \x03(\t\"\x18\n\x16GetProvisioningRequest\"]\n\x17GetProvisioningResponse\x12\x30\n\x0cprovisioning\x18\x01 \x01(\x0b\x32\x1a.playclock.v1.Provisioning\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\xa5\x03\n\x0cProvisioning\x12,\n\x05games\x18\x01 \x03(\x0b\x32\x1d.playclock.v1.ProvisionedGame\x12%\n\x07tariffs\x18\x02 \x03(\x0b\x32\x14.playclock.v1.Tariff\x12\x32\n\x08\x61\x63\x63ounts\x18\x03 \x03(\x0b\x32 .playclock.v1.ProvisionedAccount\x12,\n\x05\x63\x61\x66\x65s\x18\x04 \x03(\x0b\x32\x1d.playclock.v1.ProvisionedCafe\x12)\n\tlaunchers\x18\x05 \x03(\x0b\x32\x16.playclock.v1.Launcher\x12#\n\x06\x61gents\x18\x06 \x03(\x0b\x32\x13.playclock.v1.Agent\x12+\n\ndevelopers\x18\x07 \x03(\x0b\x32\x17.playclock.v1.Developer\x12\x30\n\rmatch_clients\x18\x08 \x03(\x0b\x32\x19.playclock.v1.MatchClient\x12/\n\tproviders\x18\t \x03(\x0b\x32\x1c.playclock.v1.ChargeProvider\"\x9b\x03\n\x0fProvisionedGame\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05\x62rand\x18\x04 \x01(\t\x12\x11\n\timage_url\x18\x05 \x01(\t\x12\x10\n\x08play_url\x18\x06 \x01(\t\x12\x10\n\x08\x64\x65mo_url\x18\x07 \x01(\t\x12\x10\n\x08\x61pi_keys\x18\x08 \x03(\t\x12J\n\x13on_provider_failure\x18\t \x01(\x0e\x32-.playclock.v1.ProvisionedGame.ProviderFailure\x12\"\n\x1aprovider_failure_limit_sec\x18\n \x01(\x05\"\x95\x01\n\x0fProviderFailure\x12 \n\x1cPROVIDER_FAILURE_UNSPECIFIED\x10\x00\x12\x19\n\x15PROVIDER_FAILURE_DENY\x10\x01\x12\x1a\n\x16PROVIDER_FAILURE_ALLOW\x10\x02\x12)\n%PROVIDER_FAILURE_ALLOW_THEN_RECONCILE\x10\x03\"\xbb\x04\n\x06Tariff\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x10\n\x08unit_sec\x18\x03 \x01(\x05\x12\x14\n\x0cprice_micros\x18\x04 \x01(\x03\x12/\n\x08rounding\x18\x05 \x01(\x0e\x32\x1d.playclock.v1.Tariff.Rounding\x12\x16\n\x0eminimum_micros\x18\x06 \x01(\x03\x12\x10\n\x08\x66ree_sec\x18\x07 \x01(\x05\x12\x12\n\ncap_micros\x18\x08 \x01(\x03\x12\x13\n\x0breserve_sec\x18\t \x01(\x05\x12\x11\n\ttime_zone\x18\n \x01(\t\x12*\n\x07windows\x18\x0b \x03(\x0b\x32\x19.playclock.v1.PriceWindow\x12;\n\x0f\x62ill_on_silence\x18\x0c \x01(\x0e\x32\".playclock.v1.Tariff.BillOnSilence\"S\n\x08Rounding\x12\x18\n\x14ROUNDING_UNSPECIFIED\x10\x00\x12\x19\n\x15ROUNDING_STARTED_UNIT\x10\x01\x12\x12\n\x0eROUNDING_EXACT\x10\x02\"\x95\x01\n\rBillOnSilence\x12\x1f\n\x1b\x42ILL_ON_SILENCE_UNSPECIFIED\x10\x00\x12\"\n\x1e\x42ILL_ON_SILENCE_LAST_HEARTBEAT\x10\x01\x12 \n\x1c\x42ILL_ON_SILENCE_ONE_INTERVAL\x10\x02\x12\x1d\n\x19\x42ILL_ON_SILENCE_LEASE_END\x10\x03\"\\\n\x0bPriceWindow\x12\x11\n\tfrom_time\x18\x01 \x01(\t\x12\x12\n\nuntil_time\x18\x02 \x01(\t\x12\x14\n\x0cprice_micros\x18\x03 \x01(\x03\x12\x10\n\x08weekdays\x18\x04 \x03(\x05\"m\n\x12ProvisionedAccount\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x1e\n\x16opening_balance_micros\x18\x03 \x01(\x03\x12\x19\n\x11\x64\x65\x62t_limit_micros\x18\x04 \x01(\x03\"p\n\x0fProvisionedCafe\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08networks\x18\x03 \x03(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x04 \x01(\t\x12\x0e\n\x06tariff\x18\x05 \x01(\t\x12\x10\n\x08provider\x18\x06 \x01(\t\"\x92\x01\n\x0e\x43hargeProvider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\r\n\x05token\x18\x03 \x01(\t\x12\x11\n\tplaintext\x18\x04 \x01(\x08\x12\x18\n\x10verify_addresses\x18\x05 \x01(\x08\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x06 \x01(\x05\x12\x13\n\x0breserve_sec\x18\x07 \x01(\x05\"&\n\x08Launcher\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06secret\x18\x02 \x01(\t\"C\n\x05\x41gent\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tapi_token\x18\x03 \x01(\t\x12\r\n\x05games\x18\x04 \x03(\x03\"\'\n\tDeveloper\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06secret\x18\x02 \x01(\t\"]\n\x0bMatchClient\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x15\n\rclient_secret\x18\x02 \x01(\t\x12\x0c\n\x04game\x18\x03 \x01(\t\x12\x16\n\x0ematch_info_url\x18\x04 \x01(\t2\xe0\x01\n\x13ProvisioningService\x12\x64\n\x11\x41pplyProvisioning\x12&.playclock.v1.ApplyProvisioningRequest\x1a\'.playclock.v1.ApplyProvisioningResponse\x12\x63\n\x0fGetProvisioning\x12$.playclock.v1.GetProvisioningRequest\x1a%.playclock.v1.GetProvisioningResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'playclock/v1/provisioning_service.proto\x12\x0cplayclock.v1\"c\n\x18\x41pplyProvisioningRequest\x12\x30\n\x0cprovisioning\x18\x01 \x01(\x0b\x32\x1a.playclock.v1.Provisioning\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\"O\n\x19\x41pplyProvisioningResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0f\n\x07\x63reated\x18\x02 \x03(\t\x12\x0f\n\x07updated\x18\x03 \x03(\t\"\x18\n\x16GetProvisioningRequest\"]\n\x17GetProvisioningResponse\x12\x30\n\x0cprovisioning\x18\x01 \x01(\x0b\x32\x1a.playclock.v1.Provisioning\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\xd6\x03\n\x0cProvisioning\x12,\n\x05games\x18\x01 \x03(\x0b\x32\x1d.playclock.v1.ProvisionedGame\x12%\n\x07tariffs\x18\x02 \x03(\x0b\x32\x14.playclock.v1.Tariff\x12\x32\n\x08\x61\x63\x63ounts\x18\x03 \x03(\x0b\x32 .playclock.v1.ProvisionedAccount\x12,\n\x05\x63\x61\x66\x65s\x18\x04 \x03(\x0b\x32\x1d.playclock.v1.ProvisionedCafe\x12)\n\tlaunchers\x18\x05 \x03(\x0b\x32\x16.playclock.v1.Launcher\x12#\n\x06\x61gents\x18\x06 \x03(\x0b\x32\x13.playclock.v1.Agent\x12+\n\ndevelopers\x18\x07 \x03(\x0b\x32\x17.playclock.v1.Developer\x12\x30\n\rmatch_clients\x18\x08 \x03(\x0b\x32\x19.playclock.v1.MatchClient\x12/\n\tproviders\x18\t \x03(\x0b\x32\x1c.playclock.v1.ChargeProvider\x12/\n\x08services\x18\n \x03(\x0b\x32\x1d.playclock.v1.InternalService\"\x9b\x03\n\x0fProvisionedGame\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05\x62rand\x18\x04 \x01(\t\x12\x11\n\timage_url\x18\x05 \x01(\t\x12\x10\n\x08play_url\x18\x06 \x01(\t\x12\x10\n\x08\x64\x65mo_url\x18\x07 \x01(\t\x12\x10\n\x08\x61pi_keys\x18\x08 \x03(\t\x12J\n\x13on_provider_failure\x18\t \x01(\x0e\x32-.playclock.v1.ProvisionedGame.ProviderFailure\x12\"\n\x1aprovider_failure_limit_sec\x18\n \x01(\x05\"\x95\x01\n\x0fProviderFailure\x12 \n\x1cPROVIDER_FAILURE_UNSPECIFIED\x10\x00\x12\x19\n\x15PROVIDER_FAILURE_DENY\x10\x01\x12\x1a\n\x16PROVIDER_FAILURE_ALLOW\x10\x02\x12)\n%PROVIDER_FAILURE_ALLOW_THEN_RECONCILE\x10\x03\"\xbb\x04\n\x06Tariff\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x10\n\x08unit_sec\x18\x03 \x01(\x05\x12\x14\n\x0cprice_micros\x18\x04 \x01(\x03\x12/\n\x08rounding\x18\x05 \x01(\x0e\x32\x1d.playclock.v1.Tariff.Rounding\x12\x16\n\x0eminimum_micros\x18\x06 \x01(\x03\x12\x10\n\x08\x66ree_sec\x18\x07 \x01(\x05\x12\x12\n\ncap_micros\x18\x08 \x01(\x03\x12\x13\n\x0breserve_sec\x18\t \x01(\x05\x12\x11\n\ttime_zone\x18\n \x01(\t\x12*\n\x07windows\x18\x0b \x03(\x0b\x32\x19.playclock.v1.PriceWindow\x12;\n\x0f\x62ill_on_silence\x18\x0c \x01(\x0e\x32\".playclock.v1.Tariff.BillOnSilence\"S\n\x08Rounding\x12\x18\n\x14ROUNDING_UNSPECIFIED\x10\x00\x12\x19\n\x15ROUNDING_STARTED_UNIT\x10\x01\x12\x12\n\x0eROUNDING_EXACT\x10\x02\"\x95\x01\n\rBillOnSilence\x12\x1f\n\x1b\x42ILL_ON_SILENCE_UNSPECIFIED\x10\x00\x12\"\n\x1e\x42ILL_ON_SILENCE_LAST_HEARTBEAT\x10\x01\x12 \n\x1c\x42ILL_ON_SILENCE_ONE_INTERVAL\x10\x02\x12\x1d\n\x19\x42ILL_ON_SILENCE_LEASE_END\x10\x03\"\\\n\x0bPriceWindow\x12\x11\n\tfrom_time\x18\x01 \x01(\t\x12\x12\n\nuntil_time\x18\x02 \x01(\t\x12\x14\n\x0cprice_micros\x18\x03 \x01(\x03\x12\x10\n\x08weekdays\x18\x04 \x03(\x05\"m\n\x12ProvisionedAccount\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12\x1e\n\x16opening_balance_micros\x18\x03 \x01(\x03\x12\x19\n\x11\x64\x65\x62t_limit_micros\x18\x04 \x01(\x03\"p\n\x0fProvisionedCafe\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08networks\x18\x03 \x03(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x04 \x01(\t\x12\x0e\n\x06tariff\x18\x05 \x01(\t\x12\x10\n\x08provider\x18\x06 \x01(\t\"\x92\x01\n\x0e\x43hargeProvider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\r\n\x05token\x18\x03 \x01(\t\x12\x11\n\tplaintext\x18\x04 \x01(\x08\x12\x18\n\x10verify_addresses\x18\x05 \x01(\x08\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x06 \x01(\x05\x12\x13\n\x0breserve_sec\x18\x07 \x01(\x05\"&\n\x08Launcher\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06secret\x18\x02 \x01(\t\"C\n\x05\x41gent\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tapi_token\x18\x03 \x01(\t\x12\r\n\x05games\x18\x04 \x03(\x03\"\'\n\tDeveloper\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06secret\x18\x02 \x01(\t\"]\n\x0bMatchClient\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x15\n\rclient_secret\x18\x02 \x01(\t\x12\x0c\n\x04game\x18\x03 \x01(\t\x12\x16\n\x0ematch_info_url\x18\x04 \x01(\t\"R\n\x0fInternalService\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06tokens\x18\x02 \x03(\t\x12\x14\n\x0c\x63\x65rtificates\x18\x03 \x03(\t\x12\r\n\x05\x61llow\x18\x04 \x03(\t2\xe0\x01\n\x13ProvisioningService\x12\x64\n\x11\x41pplyProvisioning\x12&.playclock.v1.ApplyProvisioningRequest\x1a\'.playclock.v1.ApplyProvisioningResponse\x12\x63\n\x0fGetProvisioning\x12$.playclock.v1.GetProvisioningRequest\x1a%.playclock.v1.GetProvisioningResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,33 +42,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETPROVISIONINGRESPONSE']._serialized_start=265
   _globals['_GETPROVISIONINGRESPONSE']._serialized_end=358
   _globals['_PROVISIONING']._serialized_start=361
-  _globals['_PROVISIONING']._serialized_end=782
-  _globals['_PROVISIONEDGAME']._serialized_start=785
-  _globals['_PROVISIONEDGAME']._serialized_end=1196
-  _globals['_PROVISIONEDGAME_PROVIDERFAILURE']._serialized_start=1047
-  _globals['_PROVISIONEDGAME_PROVIDERFAILURE']._serialized_end=1196
-  _globals['_TARIFF']._serialized_start=1199
-  _globals['_TARIFF']._serialized_end=1770
-  _globals['_TARIFF_ROUNDING']._serialized_start=1535
-  _globals['_TARIFF_ROUNDING']._serialized_end=1618
-  _globals['_TARIFF_BILLONSILENCE']._serialized_start=1621
-  _globals['_TARIFF_BILLONSILENCE']._serialized_end=1770
-  _globals['_PRICEWINDOW']._serialized_start=1772
-  _globals['_PRICEWINDOW']._serialized_end=1864
-  _globals['_PROVISIONEDACCOUNT']._serialized_start=1866
-  _globals['_PROVISIONEDACCOUNT']._serialized_end=1975
-  _globals['_PROVISIONEDCAFE']._serialized_start=1977
-  _globals['_PROVISIONEDCAFE']._serialized_end=2089
-  _globals['_CHARGEPROVIDER']._serialized_start=2092
-  _globals['_CHARGEPROVIDER']._serialized_end=2238
-  _globals['_LAUNCHER']._serialized_start=2240
-  _globals['_LAUNCHER']._serialized_end=2278
-  _globals['_AGENT']._serialized_start=2280
-  _globals['_AGENT']._serialized_end=2347
-  _globals['_DEVELOPER']._serialized_start=2349
-  _globals['_DEVELOPER']._serialized_end=2388
-  _globals['_MATCHCLIENT']._serialized_start=2390
-  _globals['_MATCHCLIENT']._serialized_end=2483
-  _globals['_PROVISIONINGSERVICE']._serialized_start=2486
-  _globals['_PROVISIONINGSERVICE']._serialized_end=2710
+  _globals['_PROVISIONING']._serialized_end=831
+  _globals['_PROVISIONEDGAME']._serialized_start=834
+  _globals['_PROVISIONEDGAME']._serialized_end=1245
+  _globals['_PROVISIONEDGAME_PROVIDERFAILURE']._serialized_start=1096
+  _globals['_PROVISIONEDGAME_PROVIDERFAILURE']._serialized_end=1245
+  _globals['_TARIFF']._serialized_start=1248
+  _globals['_TARIFF']._serialized_end=1819
+  _globals['_TARIFF_ROUNDING']._serialized_start=1584
+  _globals['_TARIFF_ROUNDING']._serialized_end=1667
+  _globals['_TARIFF_BILLONSILENCE']._serialized_start=1670
+  _globals['_TARIFF_BILLONSILENCE']._serialized_end=1819
+  _globals['_PRICEWINDOW']._serialized_start=1821
+  _globals['_PRICEWINDOW']._serialized_end=1913
+  _globals['_PROVISIONEDACCOUNT']._serialized_start=1915
+  _globals['_PROVISIONEDACCOUNT']._serialized_end=2024
+  _globals['_PROVISIONEDCAFE']._serialized_start=2026
+  _globals['_PROVISIONEDCAFE']._serialized_end=2138
+  _globals['_CHARGEPROVIDER']._serialized_start=2141
+  _globals['_CHARGEPROVIDER']._serialized_end=2287
+  _globals['_LAUNCHER']._serialized_start=2289
+  _globals['_LAUNCHER']._serialized_end=2327
+  _globals['_AGENT']._serialized_start=2329
+  _globals['_AGENT']._serialized_end=2396
+  _globals['_DEVELOPER']._serialized_start=2398
+  _globals['_DEVELOPER']._serialized_end=2437
+  _globals['_MATCHCLIENT']._serialized_start=2439
+  _globals['_MATCHCLIENT']._serialized_end=2532
+  _globals['_INTERNALSERVICE']._serialized_start=2534
+  _globals['_INTERNALSERVICE']._serialized_end=2616
+  _globals['_PROVISIONINGSERVICE']._serialized_start=2619
+  _globals['_PROVISIONINGSERVICE']._serialized_end=2843
 # @@protoc_insertion_point(module_scope)

@@ -141,6 +141,7 @@ class Provisioning(_message.Message):
     DEVELOPERS_FIELD_NUMBER: _builtins.int
     MATCH_CLIENTS_FIELD_NUMBER: _builtins.int
     PROVIDERS_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def games(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProvisionedGame]:
         """The games."""
@@ -177,6 +178,10 @@ class Provisioning(_message.Message):
     def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChargeProvider]:
         """The partners who say which addresses are their cafes', and whether they can pay."""
 
+    @_builtins.property
+    def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___InternalService]:
+        """The internal services that may make calls."""
+
     def __init__(
         self,
         *,
@@ -189,10 +194,11 @@ class Provisioning(_message.Message):
         developers: _abc.Iterable[Global___Developer] | None = ...,
         match_clients: _abc.Iterable[Global___MatchClient] | None = ...,
         providers: _abc.Iterable[Global___ChargeProvider] | None = ...,
+        services: _abc.Iterable[Global___InternalService] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "agents", b"agents", "cafes", b"cafes", "developers", b"developers", "games", b"games", "launchers", b"launchers", "match_clients", b"match_clients", "providers", b"providers", "tariffs", b"tariffs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "agents", b"agents", "cafes", b"cafes", "developers", b"developers", "games", b"games", "launchers", b"launchers", "match_clients", b"match_clients", "providers", b"providers", "services", b"services", "tariffs", b"tariffs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -686,3 +692,43 @@ class MatchClient(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MatchClient: _TypeAlias = MatchClient  # noqa: Y015
+
+@_typing.final
+class InternalService(_message.Message):
+    """InternalService is a program of the operator's that makes calls, for any game: those of its list, and VerifyCaller."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    CERTIFICATES_FIELD_NUMBER: _builtins.int
+    ALLOW_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Id of the service: what it changes is in the audit trail as "service/ID"."""
+    @_builtins.property
+    def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Its bearer tokens. Input only."""
+
+    @_builtins.property
+    def certificates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names in its clients' certificates by which it is known as well: a common name, a DNS name or a URI."""
+
+    @_builtins.property
+    def allow(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it may call: "SessionService/GetSession", or "SessionService/*" for a whole service. What is for operators alone cannot be named."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        tokens: _abc.Iterable[_builtins.str] | None = ...,
+        certificates: _abc.Iterable[_builtins.str] | None = ...,
+        allow: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow", b"allow", "certificates", b"certificates", "id", b"id", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InternalService: _TypeAlias = InternalService  # noqa: Y015

@@ -1,0 +1,84 @@
+"""Who may call what: one row for each RPC. A method without a row keeps the server from starting."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Final
+
+from playclock.engine import Role
+
+_GAME, _LAUNCHER, _AGENT, _DEVELOPER = Role.GAME, Role.LAUNCHER, Role.AGENT, Role.DEVELOPER
+_MATCH_CLIENT, _OPERATOR, _SERVICE = Role.MATCH_CLIENT, Role.OPERATOR, Role.SERVICE
+
+ACCESS: Final[dict[str, tuple[Role, ...]]] = {
+    "AccountService/CreateTransfer": (_OPERATOR, _SERVICE),
+    "AccountService/GetAccount": (_OPERATOR, _SERVICE),
+    "AccountService/GetTransfer": (_OPERATOR, _SERVICE),
+    "AccountService/InquirePrice": (_OPERATOR, _SERVICE),
+    "AccountService/ListEntries": (_OPERATOR, _SERVICE),
+    "AccountService/PostTransfer": (_OPERATOR, _SERVICE),
+    "AccountService/ReverseTopUp": (_OPERATOR, _SERVICE),
+    "AccountService/TopUpAccount": (_OPERATOR, _SERVICE),
+    "AccountService/VoidTransfer": (_OPERATOR, _SERVICE),
+    "AuthService/SignRequest": (_OPERATOR, _SERVICE),
+    "AuthService/VerifyCaller": (_GAME, _LAUNCHER, _AGENT, _DEVELOPER, _MATCH_CLIENT, _OPERATOR, _SERVICE),
+    "AuthService/VerifyRequest": (_OPERATOR, _SERVICE),
+    "LaunchService/EndLaunch": (_LAUNCHER, _OPERATOR, _SERVICE),
+    "LaunchService/HeartbeatLaunch": (_LAUNCHER, _OPERATOR, _SERVICE),
+    "LaunchService/IssueOtt": (_LAUNCHER, _OPERATOR, _SERVICE),
+    "LaunchService/StartLaunch": (_LAUNCHER, _OPERATOR, _SERVICE),
+    "ProvisioningService/ApplyProvisioning": (_OPERATOR,),
+    "ProvisioningService/GetProvisioning": (_OPERATOR, _SERVICE),
+    "SessionService/BatchHeartbeat": (_GAME, _OPERATOR, _SERVICE),
+    "SessionService/EndSession": (_GAME, _OPERATOR, _SERVICE),
+    "SessionService/EndSessionsOfServer": (_GAME, _OPERATOR, _SERVICE),
+    "SessionService/GetSession": (_GAME, _OPERATOR, _SERVICE),
+    "SessionService/Heartbeat": (_GAME, _OPERATOR, _SERVICE),
+    "SessionService/ListSessions": (_GAME, _OPERATOR, _SERVICE),
+    "SessionService/OpenSession": (_GAME, _OPERATOR, _SERVICE),
+    "SessionService/TerminateSession": (_OPERATOR, _SERVICE),
+    "SessionService/WatchSessions": (_GAME, _OPERATOR, _SERVICE),
+    "SettlementService/ExportSettlements": (_GAME, _OPERATOR, _SERVICE),
+    "SettlementService/ListSettlements": (_GAME, _OPERATOR, _SERVICE),
+    "SettlementService/SummarizeSettlements": (_GAME, _OPERATOR, _SERVICE),
+}
+"""Who may call each RPC. A service may call those of its rows that its own list allows; what no list may name lacks it."""
+
+OWN: Final = "AuthService/VerifyCaller"
+"""What a service may always ask: who it is."""
+
+_PACKAGE: Final = "/playclock.v1."
+
+
+class NoRow(Exception):
+    """An RPC has no row, or a row no RPC."""
+
+
+def name_of_rpc(method: str) -> str:
+    """Return "SessionService/GetSession" of "/playclock.v1.SessionService/GetSession"."""
+    return method.removeprefix(_PACKAGE)
+
+
+def check_rows(methods: Iterable[str]) -> None:
+    """Raise NoRow where the table and what is served are not the same."""
+    served = {name_of_rpc(method) for method in methods}
+    odd = sorted(served ^ ACCESS.keys())
+    if odd:
+        raise NoRow(f"the table of who may call what and the RPCs that are served differ in {', '.join(odd)}")
+
+
+def why_not_for_services(name: str) -> str | None:
+    """Say what is wrong with an entry of a service's list: an RPC as the table has it, or "SessionService/*" for all of one."""
+    meant = [rpc for rpc in ACCESS if name in (rpc, f"{rpc.partition('/')[0]}/*")]
+    if not meant:
+        known = [*ACCESS, *dict.fromkeys(f"{rpc.partition('/')[0]}/*" for rpc in ACCESS)]
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f" (did you mean '{near[0]}'?)" if near else ""
+        return f"there is no RPC {name[:_SHOWN]!r}{hint}: expected SERVICE/METHOD, or SERVICE/* for a whole service"
+    for rpc in meant:
+        if _SERVICE not in ACCESS[rpc]:
+            return f"{rpc} is for operators alone"
+    return None
+
+
+_SHOWN: Final = 80
+"""How much of an unknown name is repeated."""
