@@ -214,3 +214,32 @@ class TestAgainstAServer:
         told = ask(*arguments, code=code)
         assert sentence in told
         assert "Traceback" not in told
+
+
+class TestAudit:
+    @pytest.fixture
+    def audit(self, run: "Run", address: str) -> Callable[..., str]:
+        def audit(*arguments: str, code: int = 0) -> str:
+            result = run("audit", *arguments, "--engine", address, **TOKEN)
+            assert result.returncode == code, result.stderr
+            return result.stderr if code else result.stdout
+
+        return audit
+
+    def test_lists_what_operators_did(self, audit: Callable[..., str]) -> None:
+        rows = [line.split("\t") for line in audit().splitlines()]
+        assert rows[0] == ["time", "actor", "action", "target", "detail"]
+        ended = [row for row in rows if row[2] == "EndSession"]
+        assert len(ended) == 3
+        assert ended[0][:2] == ["2026-10-31T13:01:30Z", "operator/"]
+        assert ended[0][3].startswith("gs_")
+
+    def test_of_a_day_in_a_time_zone_and_of_an_actor(self, audit: Callable[..., str]) -> None:
+        told = json.loads(audit("--from", "2026-11-01", "--time-zone", "Asia/Seoul", "--json"))
+        assert [each["action"] for each in told] == ["EndSession", "StartLaunch", "IssueOtt", "OpenSession", "EndSession"]
+        assert audit("--actor", "service/billing", "--csv") == "act_time,actor,action,target,detail\n"
+        assert len(audit("--limit", "2").splitlines()) == 3
+
+    def test_tells_what_is_wrong(self, audit: Callable[..., str]) -> None:
+        assert "--csv and --json exclude each other" in audit("--csv", "--json", code=2)
+        assert "'yesterday' is no day" in audit("--from", "yesterday", code=2)

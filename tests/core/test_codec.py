@@ -189,6 +189,13 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         games=st.lists(st.integers(1, 1 << 31), max_size=2).map(tuple),
     ),
     estate.Developer: st.builds(estate.Developer, id=TEXT, secrets=SECRETS),
+    estate.Service: st.builds(
+        estate.Service,
+        id=TEXT,
+        token_hashes=SECRETS,
+        certificates=st.lists(TEXT).map(tuple),
+        allow=st.lists(TEXT).map(tuple),
+    ),
     estate.MatchClient: st.builds(estate.MatchClient, id=TEXT, secrets=SECRETS, game_id=TEXT, match_info_url=TEXT),
 }
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

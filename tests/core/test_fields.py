@@ -110,6 +110,7 @@ def test_the_bounds_are_the_documented_ones() -> None:
         "HARDWARE_BYTES_MAX": 16_384,
         "NAME_MAX": 200,
         "URL_MAX": 2_048,
+        "CERTIFICATE_NAME_MAX": 255,
         "SECONDS_MAX": 2_147_483_647,
         "MICROS_MAX": 4_611_686_018_427_387_904,
     }

@@ -58,13 +58,13 @@ async def exhaustion(world: "World", clock: ManualClock) -> str:
 
 async def termination(world: "World", clock: ManualClock) -> str:  # noqa: ARG001
     session = await world.open()
-    await world.engine.sessions.terminate(session)
+    await world.engine.sessions.terminate(world.OPERATOR, session)
     return session
 
 
 async def server_restart(world: "World", clock: ManualClock) -> str:  # noqa: ARG001
     session = await world.open(server="server-1")
-    await world.engine.sessions.end_of_server(world.GAME_ID, "server-1")
+    await world.engine.sessions.end_of_server(world.GAME, world.GAME_ID, "server-1")
     return session
 
 
@@ -163,9 +163,9 @@ class TestFigures:
 
     async def test_an_operators_end_is_final_too(self, world: "World") -> None:
         session = await world.open()
-        await world.engine.sessions.terminate(session)
+        await world.engine.sessions.terminate(world.OPERATOR, session)
         with pytest.raises(AlreadyEnded):
-            await world.engine.sessions.terminate(session)
+            await world.engine.sessions.terminate(world.OPERATOR, session)
 
 
 class TestEnding:

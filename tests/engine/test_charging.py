@@ -80,7 +80,7 @@ class TestReservation:
         sessions = [await world.open(f"pc-{number}") for number in range(3)]
         clock.advance(1)
         await world.end(sessions[0])
-        await world.engine.sessions.terminate(sessions[1])
+        await world.engine.sessions.terminate(world.OPERATOR, sessions[1])
         await world.open("pc-2")
         account = await world.account()
         assert (account.balance_micros, account.held_micros) == (world.OPENING_MICROS - 3 * MINUTE_MICROS, LEASE_MICROS)
@@ -189,9 +189,10 @@ class TestOpening:
         session = await world.join(launch)
         clock.advance(100)
         await world.beat(session)
+        ott = await world.ott(launch)
         before = await world.account(world.POOR_ACCOUNT), await world.stored(session), await world.engine.store.heads()
         # The old session's hold counts, as it would end: but what is left then is less than an interval.
-        assert await world.redeem(await world.ott(launch)) == NOT_CHARGEABLE
+        assert await world.redeem(ott) == NOT_CHARGEABLE
         after = await world.account(world.POOR_ACCOUNT), await world.stored(session), await world.engine.store.heads()
         assert before[0] == after[0]
         assert before[2] == after[2]

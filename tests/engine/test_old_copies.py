@@ -194,7 +194,7 @@ class TestSessions:
             session = await world.open(f"pc-{number}", at=address)
             await elsewhere.beat(session)
             calls = [there.end(session) for there in (world, elsewhere)]
-            calls += [there.engine.sessions.terminate(session) for there in (elsewhere, world)]
+            calls += [there.engine.sessions.terminate(world.OPERATOR, session) for there in (elsewhere, world)]
             answers = await asyncio.gather(*calls, return_exceptions=True)
             refusals = [answer for answer in answers if isinstance(answer, BaseException)]
             assert [type(refusal) for refusal in refusals] == [AlreadyEnded] * 3

@@ -50,7 +50,10 @@ class TestTopUp:
         }
         assert last.id == booked.transfer_id
         audits = [event for event in await told(world) if isinstance(event, Audit)]
-        assert [(audit.action, audit.target) for audit in audits] == [("TopUpAccount", world.ACCOUNT)]
+        assert [(audit.action, audit.target) for audit in audits] == [
+            ("ApplyProvisioning", "revision/1"),
+            ("TopUpAccount", world.ACCOUNT),
+        ]
 
     async def test_a_second_one_with_the_same_request_id_changes_nothing_and_gets_the_first_answer(
         self, world: "World"

@@ -143,6 +143,7 @@ class TestSteps:
         store = world.engine.store
         told = [decode(event.data) for event in await store.events(dict.fromkeys(await store.heads(), 0), 1_000)]
         audits = [(each.action, each.target, each.detail) for each in told if isinstance(each, Audit)]
+        assert audits.pop(0)[:2] == ("ApplyProvisioning", "revision/1")
         assert audits == [("CreateTransfer", world.ACCOUNT, "t"), ("VoidTransfer", world.ACCOUNT, "t")]
 
     async def test_what_nobody_knows_is_not_found(self, world: "World") -> None:

@@ -55,6 +55,7 @@ ACCESS: dict[str, set[str]] = {
     "AccountService/ReverseTopUp": {OPERATOR, SERVICE},
     "AccountService/TopUpAccount": {OPERATOR, SERVICE},
     "AccountService/VoidTransfer": {OPERATOR, SERVICE},
+    "AuditService/ListAuditEvents": {OPERATOR},
     "AuthService/SignRequest": {OPERATOR, SERVICE},
     "AuthService/VerifyCaller": EVERYBODY,
     "AuthService/VerifyRequest": {OPERATOR, SERVICE},

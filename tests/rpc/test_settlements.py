@@ -147,7 +147,7 @@ async def replaced(world: "World", player: Player) -> str:
 async def terminated(world: "World", player: Player) -> str:
     session_id = await world.open()
     await player.wait(61, session_id=session_id)
-    await world.engine.sessions.terminate(session_id)
+    await world.engine.sessions.terminate(world.OPERATOR, session_id)
     return session_id
 
 
@@ -155,7 +155,7 @@ async def server_restart(world: "World", player: Player) -> str:
     session_id = await world.open(server="server-1")
     await player.wait(50, session_id=session_id)
     await player.wait(20)
-    await world.engine.sessions.end_of_server(world.GAME_ID, "server-1")
+    await world.engine.sessions.end_of_server(world.GAME, world.GAME_ID, "server-1")
     return session_id
 
 

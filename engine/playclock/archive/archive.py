@@ -12,9 +12,10 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from playclock.archive.database import Database
 from playclock.archive.errors import ArchiveError
-from playclock.archive.schema import entries, settlements
+from playclock.archive.schema import audit, entries, settlements
+from playclock.core.outbox import Audit
 from playclock.core.settlement import Settlement
-from playclock.engine.history import Entry, Filter, Grouping, Summary
+from playclock.engine.history import AuditFilter, Entry, Filter, Grouping, Summary
 from playclock.errors import ArchiveAway, BadRequest
 
 EXPORT_PAGE: Final = 1_000
@@ -24,6 +25,7 @@ QUARTER_MS: Final = 900_000
 
 _SETTLEMENT: Final = [settlements.c[field.name] for field in msgspec.structs.fields(Settlement)]
 _ENTRY: Final = [entries.c[field.name] for field in msgspec.structs.fields(Entry)]
+_AUDIT: Final = [audit.c[field.name] for field in msgspec.structs.fields(Audit)]
 _COLUMNS: Final = {
     Grouping.GAME: settlements.c.game_id,
     Grouping.CAFE: settlements.c.cafe_id,
@@ -51,6 +53,14 @@ class Archive:
         """Return a page of an account's entries in the order of their archiving, and the next page's token."""
         query = select(entries.c.number, *_ENTRY).where(entries.c.account_id == _text("account_id", account_id))
         return await self._page(query, entries.c.number, Entry, page_token=page_token, limit=limit)
+
+    async def audit(self, chosen: AuditFilter, *, page_token: str, limit: int) -> tuple[list[Audit], str]:
+        """Return a page of the audit trail in the order of its archiving, and the next page's token."""
+        query = select(audit.c.number, *_AUDIT)
+        if chosen.actor:
+            query = query.where(audit.c.actor == _text("actor", chosen.actor))
+        query = _within(query, audit.c.at_ms, chosen)
+        return await self._page(query, audit.c.number, Audit, page_token=page_token, limit=limit)
 
     async def export(self, chosen: Filter) -> AsyncIterator[Settlement]:
         """Yield all settlements in the order of their archiving, a page at a time."""
@@ -125,9 +135,11 @@ _FIELDS: Final = {
 }
 
 
+_OF_KIND: Final[dict[Callable[..., Any], list[Any]]] = {Settlement: _SETTLEMENT, Entry: _ENTRY, Audit: _AUDIT}
+
+
 def _made(kind: Callable[..., T], values: Sequence[Any]) -> T:
-    names = _SETTLEMENT if kind is Settlement else _ENTRY
-    return kind(**{column.name: value for column, value in zip(names, values, strict=True)})
+    return kind(**{column.name: value for column, value in zip(_OF_KIND[kind], values, strict=True)})
 
 
 def _chosen(query: Select[Any], chosen: Filter) -> Select[Any]:
@@ -135,10 +147,14 @@ def _chosen(query: Select[Any], chosen: Filter) -> Select[Any]:
         value = getattr(chosen, name)
         if value:
             query = query.where(settlements.c[name] == _text(name, value))
+    return _within(query, settlements.c.ended_ms, chosen)
+
+
+def _within(query: Select[Any], at_ms: ColumnElement[int], chosen: Filter | AuditFilter) -> Select[Any]:
     if chosen.from_ms is not None:
-        query = query.where(settlements.c.ended_ms >= _time(chosen.from_ms))
+        query = query.where(at_ms >= _time(chosen.from_ms))
     if chosen.until_ms is not None:
-        query = query.where(settlements.c.ended_ms < _time(chosen.until_ms))
+        query = query.where(at_ms < _time(chosen.until_ms))
     return query
 
 

@@ -94,6 +94,8 @@ audit: Final = Table(
     Column("detail", Text, nullable=False),
     Column("digest", Text, nullable=False),
     UniqueConstraint("digest", name="audit_once"),
+    Index("audit_by_actor", "actor", "number"),
+    Index("audit_by_time", "at_ms"),
     sqlite_autoincrement=True,
 )
-"""What operators did. The digest is the event's hash: one that is read a second time is known by it."""
+"""What operators and services did. The digest is the event's hash: one that is read a second time is known by it."""

@@ -2,16 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, tzinfo
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from zoneinfo import ZoneInfo
 
 import click
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from playclock.cli.addresses import Address
+from playclock.cli.days import beginning, zone_of
 from playclock.cli.failures import Failure, UsageFailure
 from playclock.cli.options import DEFAULT_GRPC, FILE, engine_option, json_option, token_option
 from playclock.cli.printing import amount, duration, moment, print_json, print_table
@@ -199,30 +197,13 @@ def _check_one_form(*, as_csv: bool, as_json: bool) -> None:
 
 def _filter(*, game: str, account: str, from_: str | None, until: str | None, time_zone: str) -> dict[str, Any]:
     """Return the fields by which every request chooses."""
-    zone = _zone(time_zone)
+    zone = zone_of(time_zone)
     return {
         "game_id": game,
         "account_id": account,
-        "ended_from": None if from_ is None else _day(from_, zone),
-        "ended_until": None if until is None else _day(until, zone),
+        "ended_from": beginning(from_, zone),
+        "ended_until": beginning(until, zone),
     }
-
-
-def _zone(name: str) -> tzinfo:
-    try:
-        return ZoneInfo(name)
-    except (LookupError, ValueError, OSError):  # not there; no name; a folder of the database
-        raise UsageFailure(f"there is no time zone {name!r}; name one as the IANA database does, such as Asia/Seoul") from None
-
-
-def _day(text: str, zone: tzinfo) -> Timestamp:
-    """Return when a day begins."""
-    timestamp = Timestamp()
-    try:
-        timestamp.FromDatetime(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone))
-    except (ValueError, OverflowError):
-        raise UsageFailure(f"{text!r} is no day; write it as 2026-11-01") from None
-    return timestamp
 
 
 _CELLS: Final[dict[str, Callable[[Settlement], str]]] = {

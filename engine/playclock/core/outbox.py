@@ -10,11 +10,11 @@ from playclock.core.records import SessionEvent
 
 
 class Audit(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
-    """Something that an operator did."""
+    """Something that an operator or an internal service did."""
 
     at_ms: int
     actor: str
-    """Who: the role, and the id where there is one."""
+    """Who: "operator/", "operator/NAME" or "service/ID"."""
     action: str
     """What: the method's name, such as TopUpAccount."""
     target: str

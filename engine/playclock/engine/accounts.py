@@ -9,11 +9,11 @@ from playclock.core import moves, transfers
 from playclock.core.charge import Account, Charge, anchor, reserve
 from playclock.core.fields import request_id_problem, resource_id_problem
 from playclock.core.ids import account_key, answer_key, kind_of, transfer_id_of, transfer_key
-from playclock.core.outbox import Audit
 from playclock.core.records import Answer
 from playclock.core.session import NEVER_MS, Session, State
 from playclock.core.tariff import cost_micros
 from playclock.engine import requests
+from playclock.engine.audit import audit
 from playclock.engine.callers import Caller
 from playclock.engine.context import Context
 from playclock.engine.records import ACCOUNTS, ANSWERS, SESSIONS, TOP_UPS
@@ -92,7 +92,7 @@ class Accounts:
             work.write(key, credited)
             work.write(transfer_key(partition, transfer_id), booked, retain_until_ms=work.now_ms + REVERSIBLE_MS)
             context.tell(work, transfer)
-            context.tell(work, Audit(work.now_ms, requests.name_of(caller), "TopUpAccount", account_id, transfer_id))
+            audit(context, work, caller, "TopUpAccount", account_id, detail=transfer_id)
             answer = Booked(credited, transfer_id)
             # Kept with the top-up: a repeat after a day must neither credit again nor meet a transfer that is there already.
             retain_until_ms = work.now_ms + REVERSIBLE_MS
@@ -131,7 +131,7 @@ class Accounts:
             work.write(key, debited)
             work.write(booked_at, reversed_, retain_until_ms=work.now_ms + REVERSIBLE_MS)
             context.tell(work, transfer)
-            context.tell(work, Audit(work.now_ms, requests.name_of(caller), "ReverseTopUp", account_id, transfer_id))
+            audit(context, work, caller, "ReverseTopUp", account_id, detail=transfer_id)
             return Booked(debited, transfer.id)
 
         answer = await context.turns.decide(partition, context.clock.now_ms(), decision)

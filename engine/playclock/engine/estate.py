@@ -12,7 +12,11 @@ from playclock.core.codec import Codec, encode
 from playclock.core.estate import DIRECTORY_KEY, KINDS, AccountPlan, Directory, Estate, Resource, problems, resource_key
 from playclock.core.ids import account_key, kind_of
 from playclock.core.ledger import TransferKind, credit_transfer
+from playclock.core.outbox import Audit
+from playclock.engine.audit import listed
+from playclock.engine.callers import OPERATOR, Caller
 from playclock.engine.context import Context
+from playclock.engine.requests import name_of
 from playclock.engine.work import Work
 from playclock.errors import BadRequest, TooMuchContention
 from playclock.stores.base import ABSENT, UNMOVED, Commit, Event, Put, StoreUnavailable
@@ -42,8 +46,8 @@ class EstateKeeper:
         if version != self._context.estate.revision:
             self._context.estate = (await self._read())[0]
 
-    async def apply(self, resources: Sequence[Resource], *, validate_only: bool = False) -> Changes:
-        """Create and update resources, all or nothing. What is not named stays.
+    async def apply(self, resources: Sequence[Resource], *, validate_only: bool = False, caller: Caller = OPERATOR) -> Changes:
+        """Create and update resources, all or nothing, and tell who did. What is not named stays.
 
         Raises BadRequest where the estate would not fit together, StoreAway, TooMuchContention.
         """
@@ -69,10 +73,23 @@ class EstateKeeper:
             ]
             directory = Directory(tuple(estate.resources))
             puts.append(Put(key=DIRECTORY_KEY, expect=current.revision, data=encode(directory), due_ms=UNMOVED))
-            if (await self._commit(Commit(partition=_PARTITION, puts=puts))) is None:
+            changes = Changes(estate.revision, _names(created), _names(updated))
+            if (await self._commit(Commit(partition=_PARTITION, puts=puts, events=(self._audit(caller, changes),)))) is None:
                 self._context.estate = estate
-                return Changes(estate.revision, _names(created), _names(updated))
+                return changes
         raise TooMuchContention("others kept changing the estate")
+
+    def _audit(self, caller: Caller, changes: Changes) -> Event:
+        now_ms = self._context.clock.now_ms()
+        parts = (listed("created", changes.created), listed("updated", changes.updated))
+        told = Audit(
+            now_ms,
+            name_of(caller),
+            "ApplyProvisioning",
+            f"revision/{changes.revision}",
+            "; ".join(part for part in parts if part),
+        )
+        return Event(data=encode(told), retain_until_ms=now_ms + self._context.timers.tombstone_retention_ms)
 
     async def _currency_problems(self, plans: Sequence[AccountPlan]) -> dict[str, str]:
         """Return which of the accounts that are there already cannot be kept in their plan's currency."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from playclock.core.outbox import Audit
 from playclock.core.settlement import Settlement
 from playclock.errors import NoArchive
 
@@ -16,6 +17,14 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     account_id: str = ""
     game_id: str = ""
     cafe_id: str = ""
+    from_ms: int | None = None
+    until_ms: int | None = None
+
+
+class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which part of the audit trail is meant. An empty field lets everything through."""
+
+    actor: str = ""
     from_ms: int | None = None
     until_ms: int | None = None
 
@@ -75,6 +84,9 @@ class History(Protocol):
     async def entries(self, account_id: str, *, page_token: str, limit: int) -> tuple[list[Entry], str]:
         """Return a page of an account's entries in the order of their archiving, and the next page's token."""
 
+    async def audit(self, chosen: AuditFilter, *, page_token: str, limit: int) -> tuple[list[Audit], str]:
+        """Return a page of the audit trail in the order of its archiving, and the next page's token."""
+
 
 class FilledArchive(Protocol):
     """A history that fills itself from the outbox of the engine's store. Its owner opens and closes it."""
@@ -116,6 +128,10 @@ class NoHistory:
         yield
 
     async def entries(self, account_id: str, *, page_token: str, limit: int) -> tuple[list[Entry], str]:  # noqa: ARG002
+        """Raise NoArchive."""
+        raise _no_archive()
+
+    async def audit(self, chosen: AuditFilter, *, page_token: str, limit: int) -> tuple[list[Audit], str]:  # noqa: ARG002
         """Raise NoArchive."""
         raise _no_archive()
 

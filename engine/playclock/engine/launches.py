@@ -15,6 +15,7 @@ from playclock.core.guards import is_kept, no_such_launch, why_no_launch
 from playclock.core.ids import LAUNCH_PREFIX, is_launch_id, launch_key, ott_key, partition_in, seat_key
 from playclock.core.launch import Launch, Seat
 from playclock.core.session import EndReason, Event
+from playclock.engine.audit import audit
 from playclock.engine.callers import Caller, Role
 from playclock.engine.context import Context
 from playclock.engine.partners import Partners
@@ -77,6 +78,7 @@ class Launches:
             session_id = None if seat is None else await self._hear(work, seat, launch)
             work.write(key, Seat(launch.id, session_id))
             work.write(launch_key(launch.id), launch, due_ms=launch.lease_until_ms)
+            audit(context, work, caller, "StartLaunch", _place(launch))
 
         await context.turns.decide(cafe.partition, now_ms, decision)
         return Started(launch, cafe)
@@ -110,6 +112,7 @@ class Launches:
                 return error
             ended = core.end(launch, EndReason.CLIENT_END, at_ms=work.now_ms)
             self._write_ended(work, ended)
+            audit(context, work, caller, "EndLaunch", _place(launch))
             seat = await self._seat(work, ended)
             if seat is None or seat.session_id is None:
                 return None
@@ -148,6 +151,7 @@ class Launches:
             )
             retain_until_ms = record.expires_ms + context.timers.tombstone_retention_ms
             work.write(ott_key(ott), record, retain_until_ms=retain_until_ms)
+            audit(context, work, caller, "IssueOtt", _place(launch), detail=f"game/{game_id}")
             return None
 
         error = await self._decide(launch_id, decision)
@@ -235,6 +239,11 @@ class Launches:
     def _write_ended(self, work: Work, launch: Launch) -> None:
         retain_until_ms = work.now_ms + self._context.timers.tombstone_retention_ms
         work.write(launch_key(launch.id), launch, retain_until_ms=retain_until_ms)
+
+
+def _place(launch: Launch) -> str:
+    """Return where a launch is. Its id is a launcher's token, which nobody needs to read in an audit trail."""
+    return f"{launch.cafe_id}/{launch.pc_id}"
 
 
 def _check_id(launch_id: str) -> None:

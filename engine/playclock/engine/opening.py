@@ -30,6 +30,7 @@ from playclock.core.ott import Ott, Refusal
 from playclock.core.records import Answer
 from playclock.core.session import Event, Session
 from playclock.engine import requests
+from playclock.engine.audit import audit
 from playclock.engine.callers import Caller
 from playclock.engine.context import Context
 from playclock.engine.partners import Partners
@@ -141,6 +142,7 @@ class Opening:
         work.write(
             ott_key(ott), otts.redeem(token, session.id), retain_until_ms=token.expires_ms + timers.tombstone_retention_ms
         )
+        audit(context, work, redemption.caller, "OpenSession", session.id, detail=f"game/{session.game_id}")
         wait_sec = core.next_heartbeat_sec(session, work.now_ms, timers)
         return Opened(session.id, is_pc_cafe=True, next_heartbeat_sec=wait_sec)
 

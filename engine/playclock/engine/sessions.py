@@ -15,7 +15,8 @@ from playclock.core.ids import (
     session_key,
 )
 from playclock.core.session import Event, Session
-from playclock.engine.callers import OPERATOR, Caller
+from playclock.engine.audit import audit
+from playclock.engine.callers import Caller
 from playclock.engine.context import Context
 from playclock.engine.opening import Opening
 from playclock.engine.partners import Partners
@@ -37,13 +38,13 @@ class Sessions:
 
     async def end(self, caller: Caller, session_id: str, *, client_play_duration_sec: int | None) -> Session:
         """End a live session. Raises BadRequest, SessionNotFound, AlreadyEnded, StoreAway, TooMuchContention."""
-        return await self._end(caller, session_id, Event.END, client_play_duration_sec)
+        return await self._end(caller, "EndSession", session_id, Event.END, client_play_duration_sec)
 
-    async def terminate(self, session_id: str) -> Session:
+    async def terminate(self, caller: Caller, session_id: str) -> Session:
         """End a live session by an operator's decision. Raises as `end` does."""
-        return await self._end(OPERATOR, session_id, Event.TERMINATE, None)
+        return await self._end(caller, "TerminateSession", session_id, Event.TERMINATE, None)
 
-    async def end_of_server(self, game_id: str, server_id: str) -> list[str]:
+    async def end_of_server(self, caller: Caller, game_id: str, server_id: str) -> list[str]:
         """End all live sessions of a game server that has restarted, and return their ids."""
         context, ended = self._context, []
         keys = [server_key(partition, game_id, server_id) for partition in range(PARTITIONS)]
@@ -55,6 +56,7 @@ class Sessions:
                     if session is None or not core.is_live(session):
                         return False
                     await context.move_session(work, session, Event.RESTART)
+                    audit(context, work, caller, "EndSessionsOfServer", session_id, detail=server_id)
                     return True
 
                 if await context.turns.decide(partition_in(session_id), context.clock.now_ms(), decision):
@@ -75,7 +77,7 @@ class Sessions:
             raise no_such_session()
         return session
 
-    async def _end(self, caller: Caller, session_id: str, event: Event, client_sec: int | None) -> Session:
+    async def _end(self, caller: Caller, action: str, session_id: str, event: Event, client_sec: int | None) -> Session:
         context = self._context
         _check_id(session_id)
 
@@ -90,6 +92,7 @@ class Sessions:
             if error is not None:
                 return error
             counted = msgspec.structs.replace(session, client_play_duration_sec=client_sec)
+            audit(context, work, caller, action, session_id)
             return await context.move_session(work, counted, event)
 
         answer = await context.turns.decide(partition_in(session_id), context.clock.now_ms(), decision)

@@ -8,9 +8,8 @@ from playclock.core.charge import Account
 from playclock.core.fields import request_id_problem, resource_id_problem
 from playclock.core.guards import is_kept
 from playclock.core.ids import account_key, two_phase_key
-from playclock.core.outbox import Audit
 from playclock.core.transfers import Done, TransferState, TwoPhase
-from playclock.engine import requests
+from playclock.engine.audit import audit
 from playclock.engine.callers import Caller
 from playclock.engine.context import Context
 from playclock.engine.records import ACCOUNTS, TRANSFERS
@@ -129,7 +128,7 @@ class Transfers:
         work.write(account_key(account.id), account)
         self._write(work, there)
         self._context.tell(work, transfer)
-        self._context.tell(work, Audit(work.now_ms, requests.name_of(caller), action, account.id, there.id))
+        audit(self._context, work, caller, action, account.id, detail=there.id)
         return there
 
     def _write(self, work: Work, there: TwoPhase) -> None:

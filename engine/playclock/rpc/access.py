@@ -19,6 +19,7 @@ ACCESS: Final[dict[str, tuple[Role, ...]]] = {
     "AccountService/ReverseTopUp": (_OPERATOR, _SERVICE),
     "AccountService/TopUpAccount": (_OPERATOR, _SERVICE),
     "AccountService/VoidTransfer": (_OPERATOR, _SERVICE),
+    "AuditService/ListAuditEvents": (_OPERATOR,),
     "AuthService/SignRequest": (_OPERATOR, _SERVICE),
     "AuthService/VerifyCaller": (_GAME, _LAUNCHER, _AGENT, _DEVELOPER, _MATCH_CLIENT, _OPERATOR, _SERVICE),
     "AuthService/VerifyRequest": (_OPERATOR, _SERVICE),

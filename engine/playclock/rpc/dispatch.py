@@ -20,6 +20,7 @@ from playclock.engine.counts import Calls
 from playclock.errors import EngineError, TryAgain
 from playclock.rpc.access import check_rows
 from playclock.rpc.account import AccountServicer
+from playclock.rpc.audit import AuditServicer
 from playclock.rpc.auth import AuthServicer
 from playclock.rpc.authenticate import REQUEST_ID, Metadata, authenticate
 from playclock.rpc.call import Call, Identify, unidentified
@@ -32,6 +33,7 @@ from playclock.rpc.settlement import SettlementServicer
 from playclock.rpc.status import Failure, failure_of, internal_failure
 from playclock.v1 import (
     account_service_pb2,
+    audit_service_pb2,
     auth_service_pb2,
     launch_service_pb2,
     provisioning_service_pb2,
@@ -112,6 +114,7 @@ class Dispatcher:
         self.methods: dict[str, Method] = {}
         served = (
             (account_service_pb2, "AccountService", AccountServicer(engine)),
+            (audit_service_pb2, "AuditService", AuditServicer(engine)),
             (auth_service_pb2, "AuthService", AuthServicer(engine)),
             (launch_service_pb2, "LaunchService", LaunchServicer(engine)),
             (provisioning_service_pb2, "ProvisioningService", ProvisioningServicer(engine)),

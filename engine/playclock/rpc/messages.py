@@ -37,6 +37,11 @@ KINDS: Final = {
 }
 
 
+def milliseconds(time: Timestamp) -> int:
+    """Return a timestamp as milliseconds since 1970, what is beyond them left out."""
+    return time.seconds * 1000 + time.nanos // 1_000_000
+
+
 def session_message(session: core.Session, now_ms: int) -> pb.Session:
     """Return the session as it stands at `now_ms`."""
     message = pb.Session(

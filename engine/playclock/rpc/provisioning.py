@@ -39,12 +39,14 @@ class ProvisioningServicer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def ApplyProvisioning(self, request: pb.ApplyProvisioningRequest, call: Call) -> pb.ApplyProvisioningResponse:  # noqa: ARG002
+    async def ApplyProvisioning(self, request: pb.ApplyProvisioningRequest, call: Call) -> pb.ApplyProvisioningResponse:
         """Create and update resources."""
         found = dict(problems(request.provisioning))
         if found:
             raise BadRequest(found)
-        changes = await self._engine.estate.apply(list(_resources(request.provisioning)), validate_only=request.validate_only)
+        changes = await self._engine.estate.apply(
+            list(_resources(request.provisioning)), validate_only=request.validate_only, caller=call.caller
+        )
         return pb.ApplyProvisioningResponse(revision=changes.revision, created=changes.created, updated=changes.updated)
 
     async def GetProvisioning(self, request: pb.GetProvisioningRequest, call: Call) -> pb.GetProvisioningResponse:  # noqa: ARG002

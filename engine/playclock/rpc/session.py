@@ -114,9 +114,9 @@ class SessionServicer:
         game_id = call.caller.game_id or request.game_id
         check(
             server_id=text_problem(request.server_id, SERVER_ID_MAX),
-            game_id=None if game_id else "is required of operators",
+            game_id=None if game_id else "is required of operators and services",
         )
-        ended = await self._engine.sessions.end_of_server(game_id, request.server_id)
+        ended = await self._engine.sessions.end_of_server(call.caller, game_id, request.server_id)
         return EndSessionsOfServerResponse(game_session_ids=ended)
 
     async def GetSession(self, request: GetSessionRequest, call: Call) -> GetSessionResponse:
@@ -137,9 +137,9 @@ class SessionServicer:
         messages = [session_message(session, now_ms) for session in sessions]
         return ListSessionsResponse(sessions=messages, next_page_token=next_page_token)
 
-    async def TerminateSession(self, request: TerminateSessionRequest, call: Call) -> TerminateSessionResponse:  # noqa: ARG002
+    async def TerminateSession(self, request: TerminateSessionRequest, call: Call) -> TerminateSessionResponse:
         """End a session by an operator's decision."""
-        session = await self._engine.sessions.terminate(request.game_session_id)
+        session = await self._engine.sessions.terminate(call.caller, request.game_session_id)
         return TerminateSessionResponse(session=session_message(session, self._engine.clock.now_ms()))
 
     async def WatchSessions(self, request: WatchSessionsRequest, call: Call) -> AsyncIterator[WatchSessionsResponse]:

@@ -3,15 +3,13 @@
 from collections.abc import AsyncIterator
 from typing import Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from playclock.core import settlement as core
 from playclock.engine import Caller, Engine
 from playclock.engine.history import Filter, Grouping
 from playclock.rpc.account import page_limit
 from playclock.rpc.call import Call
 from playclock.rpc.fields import check
-from playclock.rpc.messages import timestamp
+from playclock.rpc.messages import milliseconds, timestamp
 from playclock.v1 import settlement_service_pb2 as pb
 
 _GROUPINGS: Final = {
@@ -106,10 +104,6 @@ def _filter(request: Chosen, caller: Caller, *, cafe_id: str = "") -> Filter:
         account_id=request.account_id,
         game_id=caller.game_id or request.game_id,
         cafe_id=cafe_id,
-        from_ms=_ms(request.ended_from) if request.HasField("ended_from") else None,
-        until_ms=_ms(request.ended_until) if request.HasField("ended_until") else None,
+        from_ms=milliseconds(request.ended_from) if request.HasField("ended_from") else None,
+        until_ms=milliseconds(request.ended_until) if request.HasField("ended_until") else None,
     )
-
-
-def _ms(time: Timestamp) -> int:
-    return time.seconds * 1000 + time.nanos // 1_000_000

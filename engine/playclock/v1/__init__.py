@@ -7,6 +7,8 @@ Types come from the stubs beside the modules.
 
 from playclock.v1.account_service_pb2 import *  # noqa: F403
 from playclock.v1.account_service_pb2_grpc import *  # noqa: F403
+from playclock.v1.audit_service_pb2 import *  # noqa: F403
+from playclock.v1.audit_service_pb2_grpc import *  # noqa: F403
 from playclock.v1.auth_service_pb2 import *  # noqa: F403
 from playclock.v1.auth_service_pb2_grpc import *  # noqa: F403
 from playclock.v1.error_reason_pb2 import *  # noqa: F403
