@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from playclock.clock import ManualClock
 from playclock.engine import Engine
 from playclock.log import JsonFormatter
-from playclock.rpc.server import MESSAGE_BYTES_MAX, OPTIONS, AddressInUse, Server
+from playclock.rpc.server import MESSAGE_BYTES_MAX, METADATA_BYTES_MAX, OPTIONS, AddressInUse, Server
 from playclock.v1 import (
     ApplyProvisioningRequest,
     BatchHeartbeatRequest,
@@ -288,6 +288,25 @@ class TestServer:
         request = OpenSessionRequest(provider_user_id="x" * MESSAGE_BYTES_MAX)
         failed = await rpc.failure(rpc.sessions.OpenSession(request, metadata=rpc.GAME))
         assert failed.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    @pytest.mark.usefixtures("world")
+    async def test_metadata_that_is_too_big_is_refused(self, rpc: "Rpc") -> None:
+        metadata = (*rpc.GAME, ("x-padding", "x" * 2 * METADATA_BYTES_MAX))
+        failed = await rpc.failure(rpc.sessions.OpenSession(OpenSessionRequest(), metadata=metadata))
+        assert failed.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    async def test_who_connects_and_says_nothing_sensible_is_sent_away(self, engine: Engine) -> None:
+        assert dict(OPTIONS)["grpc.server_handshake_timeout_ms"] == 10_000
+        server = await Server.start(engine, options=(("grpc.server_handshake_timeout_ms", 300),))
+        host, _, port = server.address.rpartition(":")
+        connections = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
+        for (_, writer), sent in zip(connections, (b"", b"PRI * HTTP/2.0", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), strict=True):
+            writer.write(sent)
+        async with asyncio.timeout(10):
+            for reader, writer in connections:
+                await reader.read()
+                writer.close()
+        await server.drain(0)
 
     async def test_a_port_that_is_taken_is_an_error(self, server: Server, engine: Engine) -> None:
         with pytest.raises(AddressInUse, match=server.address):

@@ -23,7 +23,13 @@ OPTIONS: Final = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_metadata_size", METADATA_BYTES_MAX),
-    ("grpc.max_concurrent_streams", 1_000),
+    # How many calls a connection makes at once. Those that are begun and given up at once by the thousand wait in this number
+    # too, and others beside them.
+    ("grpc.max_concurrent_streams", 256),
+    # Who has said nothing sensible by then, in TLS or HTTP/2, goes. gRPC's own value is two minutes.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    # A connection without calls makes room. Clients connect anew by themselves.
+    ("grpc.max_connection_idle_ms", 900_000),
     # A dead peer is noticed within half a minute; a peer that pings more often than every 10 s is sent away.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
