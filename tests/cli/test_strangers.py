@@ -11,7 +11,7 @@ from simulation.abuse.http2 import ENHANCE_YOUR_CALM, RST_STREAM
 from simulation.abuse.victim import Victim, victim
 
 RESETS = 10_000
-STREAMS_MAX = 256
+STREAMS_MAX = 1_000
 
 
 @pytest.fixture(scope="module")

@@ -23,9 +23,8 @@ OPTIONS: Final = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_metadata_size", METADATA_BYTES_MAX),
-    # How many calls a connection makes at once. Those that are begun and given up at once by the thousand wait in this number
-    # too, and others beside them.
-    ("grpc.max_concurrent_streams", 256),
+    # As many as a facade may have under way. A client that begins more before it has read this is refused some, not held up.
+    ("grpc.max_concurrent_streams", 1_000),
     # Who has said nothing sensible by then, in TLS or HTTP/2, goes. gRPC's own value is two minutes.
     ("grpc.server_handshake_timeout_ms", 10_000),
     # A connection without calls makes room. Clients connect anew by themselves.
