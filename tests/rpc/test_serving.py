@@ -276,6 +276,7 @@ class TestServer:
             "grpc.health.v1.Health",
             "grpc.reflection.v1alpha.ServerReflection",
             "playclock.v1.AccountService",
+            "playclock.v1.AuditService",
             "playclock.v1.AuthService",
             "playclock.v1.LaunchService",
             "playclock.v1.ProvisioningService",
