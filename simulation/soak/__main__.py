@@ -83,6 +83,10 @@ class Teller:
         print(f"{name}: {what}, in {time.monotonic() - self._began:,.0f} s", flush=True)
 
 
+SHOWN_MAX: Final = 20
+"""How many violations are printed."""
+
+
 def main() -> int:
     """Run what the command line says."""
     options = _parser().parse_args()
@@ -91,8 +95,10 @@ def main() -> int:
         print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="playclock-soak-") as folder:
         found: list[str] = options.run(options, Path(folder), Teller())
-    for line in found:
+    for line in found[:SHOWN_MAX]:
         print(f"violation: {line}", file=sys.stderr)
+    if len(found) > SHOWN_MAX:
+        print(f"and {len(found) - SHOWN_MAX} more violations", file=sys.stderr)
     if found:
         repeat = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in asked.items())
         print(f"failed; to repeat it: scripts/soak {options.command} {repeat}", file=sys.stderr)

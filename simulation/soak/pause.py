@@ -56,7 +56,7 @@ class Standstill:
 
     def __str__(self) -> str:
         """One line of a report."""
-        found = "; ".join(self.violations) or "no violation"
+        found = f"{len(self.violations)} violations" if self.violations else "no violation"
         waited = f"the longest took {self.late_sec:.2f} s; heartbeats again after {self.back_sec:.2f} s"
         return f"{self.calls:,} calls, {self.away:,} told UNAVAILABLE, {waited}: {found}"
 

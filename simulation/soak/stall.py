@@ -94,7 +94,7 @@ class Recovery:
 
     def __str__(self) -> str:
         """One line of a report."""
-        found = "; ".join(self.violations) or "no violation"
+        found = f"{len(self.violations)} violations" if self.violations else "no violation"
         back = f"p99 {self.back_ms:.0f} ms when all came back, {self.expiring_ms:.0f} ms while others ran out"
         vain = f"{self.unanswered:,} heartbeats in vain meanwhile"
         return f"{self.sessions:,} sessions, {vain}; {back}; {self.expired_per_sec} ran out in the worst second: {found}"

@@ -28,7 +28,7 @@ class Race(Answers):
 
     def __str__(self) -> str:
         """One line of a report."""
-        found = "; ".join(self.violations) or "no violation"
+        found = f"{len(self.violations)} violations" if self.violations else "no violation"
         return f"{self.rounds} rounds, {self.verifies:,} verifies, {len(self.opened)} sessions: {found}"
 
     def take(self, ott: str, answers: list[str]) -> None:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tests.conftest import FaultInjectingStore, World, WorldMaker
     from tests.rpc.conftest import Rpc
 
+PENDING = "grpc.server.max_pending_requests"
 UNREQUESTED = "grpc.server_max_unrequested_time_in_server"
 UNKNOWN = "gs_ab3f0e8a-6c1b-4a53-9f0e-0d1f2a3b4c5d"
 
@@ -348,23 +349,36 @@ CALLER = """
 import sys, grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
-with grpc.insecure_channel(sys.argv[1]) as channel:
+own = (("grpc.use_local_subchannel_pool", 1),)
+channels = [grpc.insecure_channel(sys.argv[1], options=own) for _ in range(4)]
+for channel in channels:
     grpc.channel_ready_future(channel).result(timeout=30)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    calls = [HealthStub(channel).Check.future(HealthCheckRequest()) for _ in range(20)]
-    print(*sorted({call.code().name for call in calls}))
+print("ready", flush=True)
+sys.stdin.readline()
+calls = [HealthStub(channel).Check.future(HealthCheckRequest()) for _ in range(int(sys.argv[2])) for channel in channels]
+print(*sorted({call.code().name for call in calls}))
 """
 
 
-@pytest.mark.parametrize(("options", "told"), [((), "OK\n"), (((UNREQUESTED, 1),), "CANCELLED OK\n")], ids=["ours", "a second"])
+@pytest.mark.parametrize(
+    ("options", "calls", "told"),
+    [
+        ((), 5, "OK\n"),
+        (((UNREQUESTED, 1),), 5, "CANCELLED OK\n"),
+        ((), 900, "OK\n"),
+        (((PENDING, 1_000), (f"{PENDING}_hard_limit", 3_000)), 900, "CANCELLED OK\n"),
+    ],
+    ids=["few", "few for at most a second", "many", "many with gRPC's own limits"],
+)
 async def test_who_calls_a_process_that_stands_still_is_answered_when_it_goes_on(
-    options: tuple[tuple[str, int], ...], told: str
+    options: tuple[tuple[str, int], ...], calls: int, told: str
 ) -> None:
     async with Engine() as engine:
         server = await Server.start(engine, options=options)
         pipe = asyncio.subprocess.PIPE
-        caller = await asyncio.create_subprocess_exec(sys.executable, "-c", CALLER, server.address, stdin=pipe, stdout=pipe)
+        caller = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", CALLER, server.address, str(calls), stdin=pipe, stdout=pipe
+        )
         assert caller.stdout is not None
         assert await caller.stdout.readline() == b"ready\n"
         assert caller.stdin is not None

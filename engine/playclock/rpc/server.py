@@ -38,6 +38,10 @@ OPTIONS: Final = (
     # Seconds that a call may wait to be taken up. After 30, by default, gRPC tells the caller CANCELLED, which nobody
     # repeats; so it did when a process went on after a standstill. How long a caller waits is for his deadline to say.
     ("grpc.server_max_unrequested_time_in_server", 86_400),
+    # How many calls may wait to be taken up. From 1,000 on, by default, gRPC tells some of the callers CANCELLED, from 3,000 on
+    # all: so many come while a process stands still, or at once from thousands of game servers. Each takes some kilobytes.
+    ("grpc.server.max_pending_requests", 10_000),
+    ("grpc.server.max_pending_requests_hard_limit", 20_000),
     # Two servers on one port would share calls at random; a port that is taken has to be an error.
     ("grpc.so_reuseport", 0),
 )
