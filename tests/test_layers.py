@@ -58,6 +58,8 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "playclock.errors",
         "playclock.provider.v1",
     ),
+    # The one way out.
+    "playclock.outgoing": ("playclock.outgoing",),
     # Files that an operator writes, and what he reads.
     "playclock.log": (),
     "playclock.tomlfile": FILES,
@@ -119,7 +121,10 @@ PURE: Final = frozenset(
 """Standard modules that neither wait, nor roll dice, nor look at a clock."""
 
 WIRE: Final = ("grpc", "grpc_health", "grpc_reflection", "grpc_status", "google")
-HTTP: Final = ("starlette", "uvicorn", "httptools", "httpx")
+OUTWARD: Final = ("aiohttp", "h11", "http.client", "httpcore", "httpx", "requests", "urllib.request", "urllib3")
+"""With these one makes requests. Addresses that strangers chose are called by `playclock.outgoing`, and by nobody else."""
+SERVERS: Final = ("starlette", "uvicorn", "httptools")
+HTTP: Final = (*SERVERS, *OUTWARD)
 TERMINAL: Final = ("click", "rich")
 STORES: Final = ("redis", "sqlite3")
 LAZY: Final = ("importlib",)
@@ -133,6 +138,7 @@ MAY_NOT_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     "playclock.blocking": (*HTTP, *TERMINAL, *STORES, *LAZY, *METRICS),
     "playclock.testing": (*HTTP, *TERMINAL, *STORES, *LAZY, *METRICS),
     "playclock.metrics": (*WIRE, *HTTP, *TERMINAL, *STORES, "random", "socket", "time"),
+    "playclock.outgoing": (*WIRE, *SERVERS, *TERMINAL, *STORES, *LAZY, *METRICS, "random", "time"),
     "playclock.settings": (*WIRE, *HTTP, *TERMINAL, *STORES, *LAZY),
     "playclock.provisioning": (*HTTP, *TERMINAL, *STORES, *LAZY),
     "playclock.log": (*WIRE, *HTTP, *TERMINAL, *STORES, *LAZY),
@@ -244,6 +250,18 @@ def test_only_the_clock_reads_the_time() -> None:
     assert reading == MAY_READ_THE_TIME
 
 
+def test_nobody_else_makes_requests() -> None:
+    asking = {
+        module
+        for module, file in MODULES.items()
+        for name in imported(ast.parse(file.read_text("utf-8")))
+        if any(is_within(name, library) for library in OUTWARD)
+    }
+    # The command line asks a playclock server, whose address its user has given.
+    assert {module for module in asking if not is_within(module, "playclock.outgoing")} == {"playclock.cli.rest"}
+    assert "playclock.outgoing.exchange" in asking
+
+
 def test_the_source_roots_are_no_packages_and_nobody_takes_them_for_some() -> None:
     for root in SOURCE_ROOTS:
         assert not (root / "__init__.py").exists()
@@ -293,6 +311,9 @@ class TestTheTable:
             ("playclock_http.app", "import importlib"),
             ("playclock.engine.counts", "from prometheus_client import Counter"),
             ("playclock.metrics.collector", "from playclock.rpc.dispatch import Dispatcher"),
+            ("playclock.outgoing.client", "from playclock.engine import Engine"),
+            ("playclock.outgoing.client", "from playclock.core.ids import is_uuid"),
+            ("playclock.outgoing.client", "import httptools"),
             ("playclock.cli.main", "import engine.playclock"),
             ("playclock.cli.main", "from facade import playclock_http"),
             ("playclock.utils", "import json"),
@@ -308,6 +329,7 @@ class TestTheTable:
             ("playclock.core.guards", "from playclock import errors"),
             ("playclock.engine.engine", "from playclock.stores.memory import MemoryStore"),
             ("playclock.rpc.session", "import grpc\nfrom playclock.engine.heartbeats import HeartbeatCall"),
+            ("playclock.outgoing.client", "import asyncio, h11, socket, ssl\nfrom playclock.outgoing.errors import Busy"),
             ("playclock_http.anything.new", "import grpc.aio\nfrom playclock.v1 import Session"),
             ("playclock.cli.main", "import playclock_http, redis, rich\nfrom playclock.engine import Engine"),
         ],
