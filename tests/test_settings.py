@@ -49,12 +49,22 @@ def test_a_variable_counts_before_the_file(settings_file: Path) -> None:
             "PLAYCLOCK_SECURITY_OPERATOR_TOKENS": "one, two",
             "PLAYCLOCK_SECURITY_TRUSTED_PROXIES": "10.0.0.0/8,::1",
             "PLAYCLOCK_SECURITY_CONNECTIONS_PER_ADDRESS": "50",
+            "PLAYCLOCK_SECURITY_OUTGOING_NETWORKS": "192.168.7.0/24, fd00::/8",
         },
     )
     assert settings.timers.grace_ms == 1500
     assert settings.security.operator_tokens == ("one", "two")
     assert settings.security.trusted_proxies == ("10.0.0.0/8", "::1/128")
     assert settings.security.connections_per_address == 50
+    assert settings.security.outgoing_networks == ("192.168.7.0/24", "fd00::/8")
+
+
+def test_private_networks_that_requests_may_go_out_to_come_from_the_file(settings_file: Path) -> None:
+    assert load(None, {}).security.outgoing_networks == ()
+    settings_file.write_text('[security]\noutgoing_networks = ["10.0.0.0/8", "127.0.0.1/32", "10.0.0.0/8"]\n')
+    assert load(settings_file, {}).security.outgoing_networks == ("10.0.0.0/8", "127.0.0.1/32")
+    settings_file.write_text('[security]\noutgoing_networks = ["10.0.0.1/8"]\n')
+    assert problems_of(settings_file) == [f"2: [security]: 'outgoing_networks[0]': {HOST_BITS}"]
 
 
 def test_an_empty_variable_counts_as_absent() -> None:
@@ -129,6 +139,7 @@ def test_wrong_variables_are_named_all_at_once() -> None:
         PLAYCLOCK_TIMERS_GRACE="-1",
         PLAYCLOCK_TIMERS_OTT_TTL="１",  # noqa: RUF001 a full-width digit, which int() takes
         PLAYCLOCK_SECURITY_TRUSTED_PROXIES="10.0.0.1/8",
+        PLAYCLOCK_SECURITY_OUTGOING_NETWORKS="inside",
         PLAYCLOCK_SECURITY_OPERATOR_TOKENS="gültig",
         PLAYCLOCK_SECURITY_CONNECTIONS_PER_ADDRESS="many",
     ) == [
@@ -136,6 +147,7 @@ def test_wrong_variables_are_named_all_at_once() -> None:
         "PLAYCLOCK_TIMERS_GRACE: expected a number of seconds from 0.001 to 31622400, not '-1'",
         "PLAYCLOCK_TIMERS_OTT_TTL: expected a number of seconds from 0.001 to 31622400, not '１'",  # noqa: RUF001
         "PLAYCLOCK_SECURITY_TRUSTED_PROXIES: '10.0.0.1/8' has host bits set (did you mean '10.0.0.0/8'?)",
+        "PLAYCLOCK_SECURITY_OUTGOING_NETWORKS: expected a network in CIDR notation, not 'inside'",
         "PLAYCLOCK_SECURITY_OPERATOR_TOKENS: expected tokens of 1 to 255 visible ASCII characters, separated by commas",
         "PLAYCLOCK_SECURITY_CONNECTIONS_PER_ADDRESS: expected 1 to 65536, not 'many'",
     ]

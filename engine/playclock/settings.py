@@ -16,7 +16,8 @@ from playclock.tomlfile import ConfigurationError, TomlFile, did_you_mean
 from playclock.tomltable import DURATION_BOUNDS, Table, is_token, network, to_milliseconds
 
 TIMER_KEYS: Final = tuple(name.removesuffix("_ms") for name in Timers.__struct_fields__)
-SECURITY_KEYS: Final = ("trusted_proxies", "operator_tokens", "connections_per_address")
+SECURITY_KEYS: Final = ("trusted_proxies", "outgoing_networks", "operator_tokens", "connections_per_address")
+NETWORK_KEYS: Final = ("trusted_proxies", "outgoing_networks")
 CONNECTIONS_PER_ADDRESS: Final = 1_024
 CONNECTIONS_MAX: Final = 65_536
 
@@ -31,14 +32,17 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
 
     trusted_proxies: tuple[str, ...] = ()
     """Networks whose X-Forwarded-For counts, in CIDR notation."""
+    outgoing_networks: tuple[str, ...] = ()
+    """Private networks that requests may go out to, and by http too, in CIDR notation. Public addresses need no entry."""
     operator_tokens: tuple[str, ...] = ()
     """Bearer tokens of operators and internal services."""
     connections_per_address: int = CONNECTIONS_PER_ADDRESS
     """How many HTTP connections an address may have to one process; trusted proxies may have any number."""
 
     def __repr__(self) -> str:
-        shown = f"trusted_proxies={self.trusted_proxies!r}, operator_tokens=<{len(self.operator_tokens)} secrets>"
-        return f"Security({shown}, connections_per_address={self.connections_per_address})"
+        networks = f"trusted_proxies={self.trusted_proxies!r}, outgoing_networks={self.outgoing_networks!r}"
+        secrets = f"operator_tokens=<{len(self.operator_tokens)} secrets>"
+        return f"Security({networks}, {secrets}, connections_per_address={self.connections_per_address})"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +83,7 @@ def _timers(table: Table) -> dict[str, int]:
 
 def _security(table: Table) -> dict[str, list[str] | int]:
     return {
-        "trusted_proxies": table.networks("trusted_proxies", default=[]),
+        **{key: table.networks(key, default=[]) for key in NETWORK_KEYS},
         "operator_tokens": table.tokens("operator_tokens"),
         "connections_per_address": table.integer(
             "connections_per_address", minimum=1, maximum=CONNECTIONS_MAX, default=CONNECTIONS_PER_ADDRESS
@@ -102,10 +106,11 @@ def _security_of_variables(environ: Mapping[str, str], problems: list[str]) -> d
     given = _variables(environ, _SECURITY, SECURITY_KEYS, problems)
     connections = given.pop("connections_per_address", None)
     lists = {key: [part.strip() for part in text.split(",") if part.strip()] for key, text in given.items()}
-    try:
-        lists |= {key: list(map(network, lists[key])) for key in ("trusted_proxies",) if key in lists}
-    except ValueError as error:
-        problems.append(f"{_SECURITY}TRUSTED_PROXIES: {error}")
+    for key in NETWORK_KEYS:
+        try:
+            lists |= {key: list(map(network, lists[key]))} if key in lists else {}
+        except ValueError as error:
+            problems.append(f"{_SECURITY}{key.upper()}: {error}")
     if not all(map(is_token, lists.get("operator_tokens", []))):
         problems.append(
             f"{_SECURITY}OPERATOR_TOKENS: expected tokens of 1 to 255 visible ASCII characters, separated by commas"
