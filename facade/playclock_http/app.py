@@ -15,14 +15,19 @@ from playclock_http import openapi, playwave
 from playclock_http.address import TrustedProxies
 from playclock_http.endpoint import Endpoint, Reply
 from playclock_http.health import Health
-from playclock_http.incoming import Incoming
+from playclock_http.incoming import MAX_BODY_BYTES, Incoming
 from playclock_http.playwave.codes import CODES
 from playclock_http.playwave.envelope import refuser
 from playclock_http.playwave.operations import OPERATIONS, SCHEMES
+from playclock_http.strict_json import MAX_DEPTH
 from playclock_http.upstream import Upstream
 
 _TITLE: Final = "playclock: the PlayWave API"
-_DESCRIPTION: Final = "Play sessions of PC cafes: one-time tokens, heartbeats, ends. Every answer is in an envelope."
+_DESCRIPTION: Final = (
+    "Play sessions of PC cafes: one-time tokens, heartbeats, ends. Every answer is in an envelope. "
+    f"Bodies are JSON of at most {MAX_BODY_BYTES} bytes and {MAX_DEPTH} levels, in UTF-8, with no key twice and "
+    "numbers of 64 bits; an integer is written without a fraction. Fields that are not described are ignored."
+)
 
 
 def _wall_clock() -> datetime:

@@ -73,6 +73,8 @@ def _answer(answer: Answer, schemas: _Schemas) -> dict[str, Any]:
         described["headers"] = {
             name: {"description": text, "schema": {"type": "string"}} for name, text in answer.headers.items()
         }
+    if answer.links:
+        described["links"] = {name: dict(link) for name, link in answer.links.items()}
     return described
 
 

@@ -19,12 +19,16 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What one HTTP status means, the bodies that it may have (one or several Structs), and examples by name."""
+    """What one HTTP status means, the bodies that it may have (one or several Structs), and examples by name.
+
+    `links` are OpenAPI's, by name: which calls take what this answer hands out.
+    """
 
     description: str
     bodies: Sequence[Any]
     examples: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

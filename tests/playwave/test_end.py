@@ -156,6 +156,18 @@ async def test_where_there_is_a_body_the_query_does_not_count(server: Server, ga
 
 
 @pytest.mark.parametrize(
+    "query", ["?play_duration_sec=null", "?game_session_id=7", f"?game_session_id={UNKNOWN}&game_session_id=7"]
+)
+async def test_a_query_that_does_not_count_has_to_be_in_order_all_the_same(
+    server: Server, game: GameServer, query: str
+) -> None:
+    named = await server.join()
+    response = await game.client.request("DELETE", END + query, json={"game_session_id": named}, headers=game.headers)
+    assert refusal_of(response) == (400, "BAD_REQUEST")
+    assert data_of(await game.heartbeat(named))["result"] == "OK"
+
+
+@pytest.mark.parametrize(
     "query",
     [
         "",

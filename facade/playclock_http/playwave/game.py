@@ -85,8 +85,7 @@ class GameCalls:
         """End a session."""
         metadata = _credentials(incoming)
         try:
-            raw = await incoming.body()
-            body = incoming.decode(raw, End) if raw else fields.convert(_end_query(incoming), End)
+            body = await _end_body(incoming)
         except Refusal as refusal:
             raise await self._callers.may_hear(refusal, metadata) from None
         answer = await self._end_session(
@@ -120,8 +119,22 @@ def _idempotency_key(incoming: Incoming) -> str:
     return key.decode("ascii")
 
 
+async def _end_body(incoming: Incoming) -> End:
+    """Return what an end says: its body, or its query where it has none. Raises Refusal.
+
+    Not every HTTP client sends a body with DELETE. A query that does not count has to be well-formed all the same.
+    """
+    raw = await incoming.body()
+    query = _end_query(incoming)
+    if not raw:
+        return fields.convert(query, End)
+    body = incoming.decode(raw, End)
+    if query:
+        fields.convert({"game_session_id": body.game_session_id, **query}, End)
+    return body
+
+
 def _end_query(incoming: Incoming) -> dict[str, object]:
-    """Return the fields of an end whose body got lost on the way: not every HTTP client sends one with DELETE."""
     query: dict[str, object] = dict(incoming.query())
     seconds = query.get("play_duration_sec")
     if isinstance(seconds, str) and _DIGITS.fullmatch(seconds):

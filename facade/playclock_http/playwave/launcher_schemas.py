@@ -29,6 +29,7 @@ class LaunchStart(msgspec.Struct, frozen=True):
             description="The PC's address within the cafe.",
             examples=["192.168.0.17"],
             extra={"expected": "an IPv4 or IPv6 address"},
+            extra_json_schema={"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]},
         ),
     ]
     hardware: Annotated[

@@ -49,7 +49,11 @@ _RETRY_AFTER: Final = {"Retry-After": "Seconds to wait, where that is known."}
 
 
 def _answers(
-    data: tuple[Any, ...], examples: Mapping[str, Any], reasons: tuple[str, ...], codes: Codes = CODES
+    data: tuple[Any, ...],
+    examples: Mapping[str, Any],
+    reasons: tuple[str, ...],
+    codes: Codes = CODES,
+    links: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[int, Answer]:
     """Return the answers by HTTP status: the success, and each status that one of the reasons leads to."""
     by_status: dict[int, list[str]] = {}
@@ -58,7 +62,7 @@ def _answers(
         by_status.setdefault(status, []).append(code)
     for status, code in _UNNAMED.items():
         by_status.setdefault(status, []).append(code)
-    answers = {200: Answer(description="Carried out.", bodies=data, examples=_enveloped(examples))}
+    answers = {200: Answer(description="Carried out.", bodies=data, examples=_enveloped(examples), links=links or {})}
     for status, found in sorted(by_status.items()):
         names = ", ".join(dict.fromkeys(found))
         answers[status] = Answer(
@@ -69,12 +73,25 @@ def _answers(
     return answers
 
 
+def _link(operation: str, **body: str) -> dict[str, Any]:
+    """Return an OpenAPI link to an operation whose body takes values of this answer, by runtime expressions."""
+    return {"operationId": operation, "requestBody": body}
+
+
 def _enveloped(examples: Mapping[str, Any]) -> dict[str, Any]:
     return {name: {"success": True, "request_id": "req_abc123", "data": data} for name, data in examples.items()}
 
 
 _SESSION: Final = "gs_550e8400-e29b-41d4-a716-446655440000"
 _TOKEN: Final = "ls_4b1d3c5e-8a34-4a6b-9f38-1f5a0d3f2b6c"  # noqa: S105 - an example for the document
+
+_WITHOUT_BODY: Final = "Counts where there is no body; has to be well-formed all the same."
+
+_THIS_SESSION: Final = "$response.body#/data/game_session_id"
+_THIS_PLAYER: Final = "$request.body#/provider_user_id"
+_THIS_LAUNCH: Final = "$response.body#/data/session_token"
+_THIS_GAME: Final = "$response.body#/data/games/0/game_id"
+_THIS_OTT: Final = "$response.body#/data/ott"
 
 GAME_OPERATIONS: Final = (
     Operation(
@@ -91,7 +108,7 @@ GAME_OPERATIONS: Final = (
                 "Idempotency-Key",
                 "header",
                 "Makes a retry safe: the same key with the same body gets the first answer again.",
-                {"type": "string", "minLength": 1, "maxLength": 255},
+                {"type": "string", "maxLength": 255, "pattern": r"^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$"},
             ),
         ),
         security=_GAME,
@@ -102,6 +119,10 @@ GAME_OPERATIONS: Final = (
                 "failure": {"is_valid": False, "reason": "OTT_EXPIRED"},
             },
             (*_GAME_ALWAYS, "REQUEST_ID_REUSED"),
+            links={
+                "heartbeat": _link("heartbeatSession", game_session_id=_THIS_SESSION, provider_user_id=_THIS_PLAYER),
+                "end": _link("endSession", game_session_id=_THIS_SESSION),
+            },
         ),
     ),
     Operation(
@@ -139,8 +160,10 @@ GAME_OPERATIONS: Final = (
         body_required=False,
         body_example={"game_session_id": _SESSION, "play_duration_sec": 1795},
         parameters=(
-            Parameter("game_session_id", "query", "Counts where there is no body.", {"type": "string"}),
-            Parameter("play_duration_sec", "query", "Counts where there is no body.", {"type": "integer"}),
+            Parameter("game_session_id", "query", _WITHOUT_BODY, {"type": "string", "pattern": schemas.GAME_SESSION_ID}),
+            Parameter(
+                "play_duration_sec", "query", _WITHOUT_BODY, {"type": "integer", "minimum": 0, "maximum": schemas.INT32_MAX}
+            ),
         ),
         security=_GAME,
         answers=_answers(
@@ -162,7 +185,16 @@ LAUNCHER_OPERATIONS: Final = (
         body=launcher_schemas.LaunchStart,
         body_example={"pc_id": "PC-07", "internal_ip": "192.168.0.17", "hardware": {"cpu": "8 cores"}},
         security=_LAUNCHER,
-        answers=_answers((Success[launcher_schemas.LaunchAnswer],), {}, (*_LAUNCHER_ALWAYS, "NOT_PC_CAFE")),
+        answers=_answers(
+            (Success[launcher_schemas.LaunchAnswer],),
+            {},
+            (*_LAUNCHER_ALWAYS, "NOT_PC_CAFE"),
+            links={
+                "ott": _link("issueOtt", session_token=_THIS_LAUNCH, game_id=_THIS_GAME),
+                "heartbeat": _link("heartbeatLaunch", session_token=_THIS_LAUNCH),
+                "end": _link("endLaunch", session_token=_THIS_LAUNCH),
+            },
+        ),
     ),
     Operation(
         method="POST",
@@ -178,6 +210,7 @@ LAUNCHER_OPERATIONS: Final = (
             (Success[launcher_schemas.OttAnswer],),
             {"success": {"ott": schemas.EXAMPLE_OTT, "expires_in": 60}},
             (*_LAUNCHER_ALWAYS, "GAME_NOT_FOUND", "LAUNCH_NOT_FOUND", "LAUNCH_ENDED"),
+            links={"verify": _link("verifySession", ott=_THIS_OTT, provider_user_id="261")},
         ),
     ),
     Operation(

@@ -14,7 +14,9 @@ from msgspec import UNSET, Meta, UnsetType
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _END: Final = r"$(?!\n)"
 _NO_CONTROLS: Final = rf"^[^\x00-\x1f\x7f-\x9f]*{_END}"
-_INT32_MAX: Final = 2**31 - 1
+INT32_MAX: Final = 2**31 - 1
+GAME_SESSION_ID: Final = f"^gs_{_UUID}{_END}"
+"""Pattern of a game session's id."""
 
 _GAME_SESSION_ID: Final = "gs_550e8400-e29b-41d4-a716-446655440000"
 _SESSION_TOKEN: Final = "ls_4b1d3c5e-8a34-4a6b-9f38-1f5a0d3f2b6c"  # noqa: S105 - an example for the document
@@ -34,7 +36,7 @@ GameSessionId = Annotated[
     str,
     Meta(
         description="Game session id (used for heartbeat and end).",
-        pattern=f"^gs_{_UUID}{_END}",
+        pattern=GAME_SESSION_ID,
         examples=[_GAME_SESSION_ID],
         extra={"expected": "gs_ and a UUID in lower case"},
     ),
@@ -65,11 +67,11 @@ ProviderUserId = Annotated[
 ]
 PcId = Annotated[Name, Meta(description="Names the PC within its cafe.", examples=["PC-07"], extra=NAME_EXPECTED)]
 ClientSeconds = Annotated[
-    Annotated[int, Meta(ge=0, le=_INT32_MAX)] | None,
+    Annotated[int, Meta(ge=0, le=INT32_MAX)] | None,
     Meta(
         description="Seconds played as the game server counted them. Recorded and compared, never billed.",
         examples=[1795],
-        extra={"expected": f"an integer from 0 to {_INT32_MAX}, or null"},
+        extra={"expected": f"an integer from 0 to {INT32_MAX}, or null"},
     ),
 ]
 NextHeartbeatIn = Annotated[int, Meta(description="Seconds until the next heartbeat is due.", examples=[120])]

@@ -1,0 +1,1 @@
+"""Schemathesis against a served facade: every answer is as its own OpenAPI document says."""
