@@ -56,7 +56,7 @@ async def watching(
     watcher = Watcher(told)
     await watcher.first_cursor()
     yield watcher
-    await told.aclose()  # type: ignore[attr-defined]
+    await told.aclose()
 
 
 class TestWhatIsTold:

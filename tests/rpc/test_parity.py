@@ -200,6 +200,13 @@ class TestInProcessOnly:
         assert late.code is grpc.StatusCode.DEADLINE_EXCEEDED
         assert world.engine.feed._news == set()
 
+    async def test_a_stream_that_is_closed_watches_no_more(self, world: "World", near: "Rpc") -> None:
+        watch = near.sessions.WatchSessions(WatchSessionsRequest(), metadata=near.GAME)
+        assert await anext(aiter(watch))
+        assert world.engine.feed.watchers == 1
+        await watch.aclose()  # type: ignore[attr-defined]  # the stubs know gRPC's own streams alone
+        assert world.engine.feed.watchers == 0
+
     async def test_operators_need_no_credentials_where_the_channel_says_so(self, world: "World", engine: Engine) -> None:
         session = await world.open()
         request = GetSessionRequest(game_session_id=session)

@@ -8,7 +8,7 @@ import asyncio
 import base64
 import binascii
 import itertools
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from hashlib import sha256
 from typing import Final
 
@@ -70,7 +70,7 @@ class Feed:
 
     async def watch(
         self, *, cursor: str = "", game_id: str | None = None, session_id: str | None = None
-    ) -> AsyncIterator[Told]:
+    ) -> AsyncGenerator[Told, None]:
         """Yield the cursor to begin with, then every event after it as it happens, of one game or session if named.
 
         Ends only with its consumer. Raises BadRequest for what is no cursor, CursorExpired, StoreAway, ShuttingDown.

@@ -8,6 +8,7 @@ import logging
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from time import perf_counter_ns
 from typing import Any, Final, Protocol
 
@@ -175,8 +176,10 @@ class Dispatcher:
         code = CANCELLED
         try:
             call = await self._begin(method, metadata, peer, identify, trusted=trusted, fallback=fallback)
-            async for response in method.handler(request, call):
-                yield response
+            # Closed with its caller, not when it is collected some time.
+            async with aclosing(method.handler(request, call)) as responses:
+                async for response in responses:
+                    yield response
             code = OK
         except Exception as error:  # noqa: BLE001 - the boundary, as in `unary`
             failure = self._failure(error, method, metadata, began_ns)

@@ -1,6 +1,7 @@
 """SessionService: messages to the engine and back."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Final
 
 from playclock.core import session as core
@@ -144,14 +145,15 @@ class SessionServicer:
 
     async def WatchSessions(self, request: WatchSessionsRequest, call: Call) -> AsyncIterator[WatchSessionsResponse]:
         """Tell what happens to sessions."""
-        told = self._engine.feed.watch(
+        watch = self._engine.feed.watch(
             cursor=request.cursor,
             game_id=call.caller.game_id or request.game_id or None,
             session_id=request.game_session_id or None,
         )
-        async for item in told:
-            event = None if item.event is None else event_message(item.event)
-            yield WatchSessionsResponse(event=event, cursor=item.cursor)
+        async with aclosing(watch) as told:
+            async for item in told:
+                event = None if item.event is None else event_message(item.event)
+                yield WatchSessionsResponse(event=event, cursor=item.cursor)
 
 
 def _beat(beat: Beat) -> HeartbeatResponse:
