@@ -58,6 +58,7 @@ class World:
     LAUNCHER_ID: Final = "launcher-1"
     SECRET: Final = "the-secret-of-the-launcher"
     OPERATOR_TOKEN: Final = "operator-token"
+    OPERATOR_CERTIFICATE: Final = "alice.operators.internal"
 
     GAME: Final = Caller(Role.GAME, GAME_ID)
     OTHER_GAME: Final = Caller(Role.GAME, OTHER_GAME_ID)
@@ -330,6 +331,7 @@ async def make_engine(clock: ManualClock) -> AsyncIterator[EngineMaker]:
                 clock=clock,
                 timers=timers,
                 operator_tokens=[World.OPERATOR_TOKEN],
+                operator_certificates=[World.OPERATOR_CERTIFICATE],
                 background=background,
                 archive=archive,
                 connect=connect,

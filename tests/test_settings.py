@@ -77,6 +77,18 @@ def test_operator_tokens_come_from_variables_and_files(settings_file: Path, tmp_
     assert load(settings_file, {"TOKEN": "from-env"}).security.operator_tokens == ("from-env", "from-a-file")
 
 
+def test_names_in_operators_certificates_come_from_the_file_and_from_a_variable(settings_file: Path) -> None:
+    settings_file.write_text('[security]\noperator_certificates = ["alice.internal", "spiffe://example.org/bob"]\n')
+    assert load(settings_file, {}).security.operator_certificates == ("alice.internal", "spiffe://example.org/bob")
+    environ = {"PLAYCLOCK_SECURITY_OPERATOR_CERTIFICATES": "carol, Dave Smith"}
+    assert load(settings_file, environ).security.operator_certificates == ("carol", "Dave Smith")
+    bounds = "expected 1 to 255 printable ASCII characters, no blank at either end"
+    settings_file.write_text('[security]\noperator_certificates = ["alice", ""]\n')
+    assert problems_of(settings_file) == [f"2: [security]: 'operator_certificates[1]': {bounds}"]
+    with pytest.raises(ConfigurationError, match=f"PLAYCLOCK_SECURITY_OPERATOR_CERTIFICATES: {bounds}"):
+        load(None, {"PLAYCLOCK_SECURITY_OPERATOR_CERTIFICATES": "caf\u00e9"})
+
+
 def test_tokens_do_not_show_in_a_representation() -> None:
     assert "dev-operator-token" not in repr(load(EXAMPLE, {}))
 

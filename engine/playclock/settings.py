@@ -11,12 +11,19 @@ from typing import Final
 
 import msgspec
 
+from playclock.core.fields import certificate_name_problem
 from playclock.core.timers import Timers
 from playclock.tomlfile import ConfigurationError, TomlFile, did_you_mean
 from playclock.tomltable import DURATION_BOUNDS, Table, is_token, network, to_milliseconds
 
 TIMER_KEYS: Final = tuple(name.removesuffix("_ms") for name in Timers.__struct_fields__)
-SECURITY_KEYS: Final = ("trusted_proxies", "outgoing_networks", "operator_tokens", "connections_per_address")
+SECURITY_KEYS: Final = (
+    "trusted_proxies",
+    "outgoing_networks",
+    "operator_tokens",
+    "operator_certificates",
+    "connections_per_address",
+)
 NETWORK_KEYS: Final = ("trusted_proxies", "outgoing_networks")
 CONNECTIONS_PER_ADDRESS: Final = 1_024
 CONNECTIONS_MAX: Final = 65_536
@@ -35,14 +42,18 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
     outgoing_networks: tuple[str, ...] = ()
     """Private networks that requests may go out to, and by http too, in CIDR notation. Public addresses need no entry."""
     operator_tokens: tuple[str, ...] = ()
-    """Bearer tokens of operators and internal services."""
+    """Bearer tokens of operators."""
+    operator_certificates: tuple[str, ...] = ()
+    """Names in operators' client certificates: common names, DNS names or URIs."""
     connections_per_address: int = CONNECTIONS_PER_ADDRESS
     """How many HTTP connections an address may have to one process; trusted proxies may have any number."""
 
     def __repr__(self) -> str:
         networks = f"trusted_proxies={self.trusted_proxies!r}, outgoing_networks={self.outgoing_networks!r}"
-        secrets = f"operator_tokens=<{len(self.operator_tokens)} secrets>"
-        return f"Security({networks}, {secrets}, connections_per_address={self.connections_per_address})"
+        operators = (
+            f"operator_tokens=<{len(self.operator_tokens)} secrets>, operator_certificates={self.operator_certificates!r}"
+        )
+        return f"Security({networks}, {operators}, connections_per_address={self.connections_per_address})"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +96,7 @@ def _security(table: Table) -> dict[str, list[str] | int]:
     return {
         **{key: table.networks(key, default=[]) for key in NETWORK_KEYS},
         "operator_tokens": table.tokens("operator_tokens"),
+        "operator_certificates": table.texts("operator_certificates", certificate_name_problem),
         "connections_per_address": table.integer(
             "connections_per_address", minimum=1, maximum=CONNECTIONS_MAX, default=CONNECTIONS_PER_ADDRESS
         ),
@@ -115,6 +127,8 @@ def _security_of_variables(environ: Mapping[str, str], problems: list[str]) -> d
         problems.append(
             f"{_SECURITY}OPERATOR_TOKENS: expected tokens of 1 to 255 visible ASCII characters, separated by commas"
         )
+    wrong = filter(None, map(certificate_name_problem, lists.get("operator_certificates", [])))
+    problems += [f"{_SECURITY}OPERATOR_CERTIFICATES: {problem}" for problem in wrong]
     if connections is None:
         return dict(lists)
     if _NUMBER.fullmatch(connections) and 1 <= int(connections) <= CONNECTIONS_MAX:

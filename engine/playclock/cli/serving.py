@@ -100,6 +100,7 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
             clock=clock,
             timers=plan.settings.timers,
             operator_tokens=plan.settings.security.operator_tokens,
+            operator_certificates=plan.settings.security.operator_certificates,
             archive=archive,
             connect=connect,
         )

@@ -24,7 +24,7 @@ class Role(Enum):
 
 
 class Caller(msgspec.Struct, frozen=True, gc=False):
-    """Who calls: `id` is a game's, a service's, or that of whoever signed; operators have none."""
+    """Who calls: `id` is a game's, a service's, that of whoever signed, or the name in an operator's certificate, or empty."""
 
     role: Role
     id: str = ""
@@ -41,8 +41,9 @@ OPERATOR = Caller(Role.OPERATOR)
 class Callers:
     """Recognises callers by their credentials."""
 
-    def __init__(self, context: Context, *, operator_tokens: Sequence[str]) -> None:
+    def __init__(self, context: Context, *, operator_tokens: Sequence[str], operator_certificates: Sequence[str]) -> None:
         self._context = context
+        self._operator_certificates = frozenset(operator_certificates)
         self._operator_hashes = [hash_key(token) for token in operator_tokens]
 
     def game(self, api_key: str) -> Caller:
@@ -67,3 +68,15 @@ class Callers:
         if service_id is None:
             raise InvalidApiKey("the bearer token is invalid")
         return Caller(Role.SERVICE, service_id)
+
+    def certified(self, names: Sequence[str]) -> Caller | None:
+        """Return the operator or the service whose verified certificate has these names; None for a certificate of nobody's.
+
+        Raises InvalidApiKey where the names are those of several.
+        """
+        services = self._context.estate.service_of_certificate
+        operators = [Caller(Role.OPERATOR, name) for name in names if name in self._operator_certificates]
+        found = {*operators[:1], *(Caller(Role.SERVICE, services[name]) for name in names if name in services)}
+        if len(found) > 1:
+            raise InvalidApiKey("the certificate has names of several callers")
+        return next(iter(found), None)

@@ -57,6 +57,7 @@ class Engine:
         clock: Clock | None = None,
         timers: Timers | None = None,
         operator_tokens: Sequence[str] = (),
+        operator_certificates: Sequence[str] = (),
         background: bool | None = None,
         archive: FilledArchive | None = None,
         connect: Connect | None = None,
@@ -84,7 +85,7 @@ class Engine:
         if archive is not None:
             context.archived = archive.positions
             context.turns.listeners.append(archive.wake)
-        self.callers = Callers(context, operator_tokens=operator_tokens)
+        self.callers = Callers(context, operator_tokens=operator_tokens, operator_certificates=operator_certificates)
         self.signatures = Signatures(context)
         self.estate = EstateKeeper(context)
         self.partners = Partners(context, connect)

@@ -36,11 +36,11 @@ async def authenticate(
     fallback: Caller | None,
     identify: Identify = unidentified,
 ) -> Call:
-    """Return who calls `method`, and whether it is inside the trust boundary: in process, or with a bearer token.
+    """Return who calls `method`, and whether it is inside the trust boundary: in process, or an operator or a service.
 
     A signature is used up where the method `changes` something. `fallback` stands for a caller without any credentials; None
-    refuses it. `identify` tells whom the client's certificate names, which counts for nothing by itself. Raises
-    Unauthenticated's children, PermissionDenied, BadRequest, StoreAway.
+    refuses it. `identify` tells whom the client's certificate names, which counts where the metadata have no credentials.
+    Raises Unauthenticated's children, PermissionDenied, BadRequest, StoreAway.
     """
     given = dict(metadata)
     rpc, signature_id = name_of_rpc(method), ""
@@ -50,7 +50,10 @@ async def authenticate(
         if AUTHORIZATION in given:
             _permit_to_hand_on(engine, _bearer(engine, given[AUTHORIZATION]), rpc)
         elif not trusted:
-            raise InvalidSignature("a signature is believed only of callers inside the trust boundary")
+            voucher = _certified(engine, identify)
+            if voucher is None:
+                raise InvalidSignature("a signature is believed only of callers inside the trust boundary")
+            _permit_to_hand_on(engine, voucher, rpc)
         trusted = True
         if LAUNCHER_CREDENTIALS in given:
             launched = _signed_request(_message(LauncherCredentials, given[LAUNCHER_CREDENTIALS]))
@@ -62,6 +65,8 @@ async def authenticate(
         caller, trusted = _bearer(engine, given[AUTHORIZATION]), True
     elif fallback is not None:
         caller = fallback
+    elif (certified := _certified(engine, identify)) is not None:
+        caller, trusted = certified, True
     else:
         raise InvalidApiKey("the call carries no credentials")
     _permit(engine, caller, rpc)
@@ -89,6 +94,13 @@ def _bearer(engine: Engine, authorization: str | bytes) -> Caller:
     if not text.startswith(_BEARER):
         raise InvalidApiKey("expected a bearer token")
     return engine.callers.bearer(text.removeprefix(_BEARER))
+
+
+def _certified(engine: Engine, identify: Identify) -> Caller | None:
+    identity = identify()
+    if identity is None:
+        return None
+    return engine.callers.certified((identity.common_name, *identity.dns_names, *identity.uris))
 
 
 def _message(kind: type[M], value: str | bytes) -> M:

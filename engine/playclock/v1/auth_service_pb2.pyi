@@ -323,7 +323,7 @@ class VerifyCallerResponse(_message.Message):
         ROLE_LAUNCHER: VerifyCallerResponse._Role.ValueType  # 2
         """A launcher, by its signature."""
         ROLE_OPERATOR: VerifyCallerResponse._Role.ValueType  # 3
-        """An operator, by bearer token."""
+        """An operator, by bearer token or certificate."""
         ROLE_AGENT: VerifyCallerResponse._Role.ValueType  # 4
         """An agent, by its signature."""
         ROLE_DEVELOPER: VerifyCallerResponse._Role.ValueType  # 5
@@ -331,7 +331,7 @@ class VerifyCallerResponse(_message.Message):
         ROLE_MATCH_CLIENT: VerifyCallerResponse._Role.ValueType  # 6
         """A client of the match API, by its signature."""
         ROLE_SERVICE: VerifyCallerResponse._Role.ValueType  # 7
-        """An internal service, by bearer token."""
+        """An internal service, by bearer token or certificate."""
 
     class Role(_Role, metaclass=_RoleEnumTypeWrapper):
         """Role is a kind of caller."""
@@ -343,7 +343,7 @@ class VerifyCallerResponse(_message.Message):
     ROLE_LAUNCHER: VerifyCallerResponse.Role.ValueType  # 2
     """A launcher, by its signature."""
     ROLE_OPERATOR: VerifyCallerResponse.Role.ValueType  # 3
-    """An operator, by bearer token."""
+    """An operator, by bearer token or certificate."""
     ROLE_AGENT: VerifyCallerResponse.Role.ValueType  # 4
     """An agent, by its signature."""
     ROLE_DEVELOPER: VerifyCallerResponse.Role.ValueType  # 5
@@ -351,14 +351,14 @@ class VerifyCallerResponse(_message.Message):
     ROLE_MATCH_CLIENT: VerifyCallerResponse.Role.ValueType  # 6
     """A client of the match API, by its signature."""
     ROLE_SERVICE: VerifyCallerResponse.Role.ValueType  # 7
-    """An internal service, by bearer token."""
+    """An internal service, by bearer token or certificate."""
 
     ROLE_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     role: Global___VerifyCallerResponse.Role.ValueType
     """The kind of caller."""
     id: _builtins.str
-    """Id of the game, of the service, or of whoever signed; empty for operators."""
+    """Id of the game, of the service, of whoever signed, or the name in an operator's certificate; empty for an operator with a token."""
     def __init__(
         self,
         *,
