@@ -43,7 +43,7 @@ def test_the_numbers_in_transfers_stay_what_they_are() -> None:
 
 
 def test_each_kind_has_its_number() -> None:
-    assert encode(AUDIT)[:3] == bytes([FORMAT, 0x96, 3])
+    assert encode(AUDIT)[:3] == bytes([FORMAT, 0x97, 3])
     assert encode(TRANSFER)[2] == 2
 
 

@@ -122,3 +122,13 @@ async def test_pages_together_are_the_list(rpc: "Rpc") -> None:
 async def test_what_cannot_be_asked_is_told(rpc: "Rpc", request_: ListAuditEventsRequest, field: str) -> None:
     failed = await rpc.failure(AuditServiceStub(rpc.channel).ListAuditEvents(request_, metadata=rpc.OPERATOR))
     assert (failed.code, failed.violations) == (grpc.StatusCode.INVALID_ARGUMENT, (field,))
+
+
+async def test_what_is_done_twice_in_a_millisecond_is_there_twice(world: "World", rpc: "Rpc") -> None:
+    launch = await world.start()
+    for _ in range(2):
+        await world.ott(launch)
+        await world.start("pc-2")
+    await world.engine.sweep()
+    told = [event.action for event in await listed(rpc)]
+    assert (told.count("IssueOtt"), told.count("StartLaunch")) == (2, 3)

@@ -25,7 +25,7 @@ QUARTER_MS: Final = 900_000
 
 _SETTLEMENT: Final = [settlements.c[field.name] for field in msgspec.structs.fields(Settlement)]
 _ENTRY: Final = [entries.c[field.name] for field in msgspec.structs.fields(Entry)]
-_AUDIT: Final = [audit.c[field.name] for field in msgspec.structs.fields(Audit)]
+_AUDIT: Final = [audit.c[name] for name in ("at_ms", "actor", "action", "target", "detail")]
 _COLUMNS: Final = {
     Grouping.GAME: settlements.c.game_id,
     Grouping.CAFE: settlements.c.cafe_id,

@@ -74,7 +74,9 @@ class Batch:
                 self._transfers.append((event, stored))
             case Audit():
                 place = {"partition": stored.partition, "sequence": stored.sequence, "digest": digest(stored.data)}
-                self._audit.append({**place, **msgspec.structs.asdict(event)})
+                done = msgspec.structs.asdict(event)
+                del done["once"]  # in the digest
+                self._audit.append({**place, **done})
 
     def _write_settlements(self, connection: Connection) -> None:
         columns = (settlements.c.game_session_id, settlements.c.previous_hash, settlements.c.hash)

@@ -20,6 +20,8 @@ class Audit(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
     target: str
     """To what: an account, a session."""
     detail: str = ""
+    once: str = ""
+    """Tells apart what was done twice in a millisecond: an event that is read a second time is known by its bytes."""
 
 
 OutboxEvent = SessionEvent | Transfer | Audit

@@ -21,7 +21,7 @@ def audit(context: Context, work: Work, caller: Caller, action: str, target: str
     `detail` is bounded, and holds no secret.
     """
     if caller.role in _AUDITED:
-        context.tell(work, Audit(work.now_ms, name_of(caller), action, target, detail))
+        context.tell(work, Audit(work.now_ms, name_of(caller), action, target, detail, context.new_uuid(work.partition)))
 
 
 def listed(verb: str, names: Sequence[str]) -> str:
