@@ -54,9 +54,11 @@ class Heartbeats:
         """
         records, now_ms = self._context.records, self._context.clock.now_ms()
         call = HeartbeatCall(session_id, provider_user_id)
-        version, session = records.cached(session_key(session_id)) or (await self._load((session_id,)))[session_id]
+        version, session = records.cached(session_key(session_id)) or _UNKNOWN
         if session is None or not _is_theirs(session, caller, call):
-            raise self._refuse(call)
+            version, session = (await self._load(caller, (call,)))[session_id]
+            if session is None or not _is_theirs(session, caller, call):
+                raise self._refuse(call)
         if self._is_plain(session, now_ms):
             after, commit = self._renew(session, version, now_ms)
             (conflict,) = await records.commit((commit,))
@@ -86,7 +88,7 @@ class Heartbeats:
         self, caller: Caller, calls: Sequence[HeartbeatCall], waiting: list[int], answers: list[Answer | None], now_ms: int
     ) -> list[int]:
         """Try the heartbeats that wait for an answer; return those that met a conflict."""
-        sessions = await self._load({calls[index].session_id for index in waiting})
+        sessions = await self._load(caller, [calls[index] for index in waiting])
         renewals: list[tuple[int, Session, Commit]] = []
         turns: dict[int, list[int]] = {}
         for index in waiting:
@@ -122,13 +124,21 @@ class Heartbeats:
         self._context.counts.beat(error.reason)
         return error
 
-    async def _load(self, session_ids: Iterable[str]) -> dict[str, Versioned]:
-        """Return each session with its version, from memory where it is there."""
-        records = self._context.records
-        found = {session_id: records.cached(session_key(session_id)) or _UNKNOWN for session_id in session_ids}
-        missing = [session_id for session_id, entry in found.items() if entry is _UNKNOWN and is_session_id(session_id)]
+    async def _load(self, caller: Caller, calls: Iterable[HeartbeatCall]) -> dict[str, Versioned]:
+        """Return each session with its version, from memory where it is there.
+
+        Others' sessions are read from the store all the same, as unknown ones are: else the time would tell which there are.
+        """
+        records, found, missing = self._context.records, dict[str, Versioned](), dict[str, None]()
+        for call in calls:
+            session_id = call.session_id
+            if session_id not in found:
+                found[session_id] = records.cached(session_key(session_id)) or _UNKNOWN
+            session = found[session_id][1]
+            if is_session_id(session_id) and (session is None or not _is_theirs(session, caller, call)):
+                missing[session_id] = None
         if missing:
-            loaded = await records.load([session_key(session_id) for session_id in missing])
+            loaded = await records.load([session_key(session_id) for session_id in missing], fresh=True)
             found.update(zip(missing, loaded, strict=True))
         return found
 

@@ -82,10 +82,17 @@ class Sessions:
         _check_id(session_id)
 
         async def decision(work: Work) -> Session | EngineError:
-            session = await context.read_session(work, session_id)
-            if session is None or not _is_theirs(caller, session):
-                work.discard()  # a stranger's call does no bookkeeping, or its time would tell that there is something
+            key = session_key(session_id)
+            was_remembered = context.records.cached(key) is not None
+            there = await work.read(SESSIONS, key)
+            if there is None or not _is_theirs(caller, there):
+                # A stranger's call does no bookkeeping, and asks the store as one for an unknown session does: else its time
+                # would tell that there is something.
+                if was_remembered:
+                    await work.prefetch(key, fresh=True)
                 return no_such_session()
+            session = await context.read_session(work, session_id)
+            assert session is not None, "it was there"
             if not self._is_kept(session, work.now_ms):
                 return no_such_session()
             error = why_no_end(session, work.now_ms)
