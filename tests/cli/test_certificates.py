@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from cryptography.x509.oid import NameOID
+from playclock.cli.addresses import Address
 from playclock.cli.certificates import TlsFiles, UnfitCertificate, identify
+from playclock.cli.engines import Trust, remote_engine
 from playclock.cli.renewal import ServerIdentity
 
 from tests.authority import LONG_AGO, Authority, Pair
@@ -139,3 +141,10 @@ class TestRenewal:
         pair.key.chmod(0o644)
         ServerIdentity(files_of(pair))
         assert [record.message for record in caplog.records] == ["everybody on this machine may read the private key"]
+
+
+def test_an_engine_on_another_machine_is_called_by_tls_unless_told_otherwise() -> None:
+    there, here = Address("192.0.2.1", 50051), Address("127.0.0.1", 50051)
+    assert remote_engine(there, ca=None, pair=None, insecure=False).trust == Trust(None, None, None)
+    assert remote_engine(there, ca=None, pair=None, insecure=True).trust is None
+    assert remote_engine(here, ca=None, pair=None, insecure=False).trust is None

@@ -33,7 +33,8 @@ def test_a_facade_starts_before_its_engine_does(start: "Start", run: "Run") -> N
     ("arguments", "code", "sentence"),
     [
         ([], 2, "Missing option '--engine'"),
-        (["--engine", "192.0.2.1:50051"], 2, "--engine 192.0.2.1:50051 can be reached from other machines"),
+        (["--engine", "127.0.0.1:1", "--engine-tls-ca", "nowhere.pem"], 2, "nowhere.pem cannot be read"),
+        (["--engine", "127.0.0.1:1", "--engine-tls-cert", "x.pem"], 2, "--engine-tls-cert and --engine-tls-key belong"),
         (["--engine", "127.0.0.1:1", "--http", "0.0.0.0:0"], 2, "--http 0.0.0.0:0 can be reached from other machines"),
         (["--engine", "127.0.0.1:1", "--engine-token", "two words"], 2, "--engine-token must be 1 to 255 visible ASCII"),
         (["--engine", "127.0.0.1:1", "--config", "nowhere"], 2, "nowhere: cannot be read"),

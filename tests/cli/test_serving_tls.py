@@ -16,6 +16,7 @@ from tests.authority import LONG_AGO, Authority, Pair
 if TYPE_CHECKING:
     from tests.cli.conftest import Run, Start
 
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 PORTS = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]
 SERVE = ["serve", "--store", "memory://", *PORTS]
 
@@ -160,6 +161,54 @@ def test_grpc_asks_for_clients_certificates_where_their_authority_is_named(
     process.wait_for_log("a new certificate is in force")
     assert is_served(ready["grpc"], authority, strangers.pair("stranger", "lobby.example"))
     assert not is_served(ready["grpc"], authority, clients.pair("lobby", "lobby.example"))
+
+
+def test_commands_reach_an_engine_by_tls_and_show_it_their_certificate(
+    start: "Start", run: "Run", authority: Authority, pair: Pair
+) -> None:
+    token = {"PLAYCLOCK_SECURITY_OPERATOR_TOKENS": "token"}
+    ready = start(*SERVE, *pair.options, "--tls-client-ca", str(authority.file), **token).ready()
+    client = authority.pair("operator", "operator.example")
+    to = ["--engine", ready["grpc"], "--token", "token"]
+    listed = run("sessions", "list", *to, *client.options, "--tls-ca", str(authority.file), "--json")
+    assert (listed.returncode, listed.stdout) == (0, "[]\n")
+    unsigned = run("sessions", "list", *to, *client.options)
+    assert (unsigned.returncode, unsigned.stdout) == (1, "")
+    assert "cannot prove to be that host: name who signed its certificate by --tls-ca" in unsigned.stderr
+    both = run("sessions", "list", *to, *client.options, "--insecure")
+    assert (both.returncode, both.stdout) == (2, "")
+    assert "--insecure speaks clear text" in both.stderr
+    other = authority.pair("other", "operator.example")
+    mixed = run("sessions", "list", *to, "--tls-cert", str(client.certificate), "--tls-key", str(other.key))
+    assert (mixed.returncode, mixed.stdout) == (2, "")
+    assert "other.key is not the private key of the certificate in" in mixed.stderr
+
+
+def test_by_tls_nobody_is_taken_for_an_engine_who_speaks_none(start: "Start", run: "Run", authority: Authority) -> None:
+    ready = start(*SERVE).ready()
+    called = run("sessions", "list", "--engine", ready["grpc"], "--tls-ca", str(authority.file))
+    assert (called.returncode, called.stdout) == (1, "")
+    assert "speaks no TLS: add --insecure where the network itself is trusted" in called.stderr
+
+
+def test_a_facade_speaks_tls_both_ways(start: "Start", authority: Authority, pair: Pair) -> None:
+    token = {"PLAYCLOCK_SECURITY_OPERATOR_TOKENS": "token"}
+    estate = ["--provision", str(EXAMPLES / "provisioning.toml")]
+    engine = start(*SERVE, *estate, *pair.options, "--tls-client-ca", str(authority.file), **token).ready()
+    client, front = authority.pair("facade", "facade.example"), authority.pair("front")
+    trust = ["--engine-tls-ca", str(authority.file), "--engine-tls-cert", str(client.certificate)]
+    to = ["--engine", engine["grpc"], "--engine-token", "token", *trust, "--engine-tls-key", str(client.key)]
+    process = start("facade", "--http", "127.0.0.1:0", *to, *front.options)
+    ready = process.ready()
+    number, *_ = shown_by(ready["http"], authority)
+    with closing(rest(ready["http"], authority)) as connection:
+        body = '{"ott": "a1b2c3d4-e5f6-7890-abcd-ef1234567890", "provider_user_id": "1"}'
+        connection.request("POST", "/v1/game/session/verify", body, {"X-Api-Key": "dev-game-key"})
+        answer = connection.getresponse()
+        assert (answer.status, b"OTT_EXPIRED" in answer.read()) == (200, True)
+    front.write(authority.issue())
+    process.wait_for_log("a new certificate is in force")
+    assert shown_by(ready["http"], authority)[0] != number
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from google.protobuf.json_format import MessageToDict
 
-from playclock.cli.addresses import Address
-from playclock.cli.options import DEFAULT_GRPC, engine_option, json_option, token_option
+from playclock.cli.engines import RemoteEngine
+from playclock.cli.options import engine_option, json_option, token_option
 from playclock.cli.printing import amount, print_json, print_table
 from playclock.cli.remote import CALL_SEC, authorization, calling
 from playclock.cli.teaching import example
@@ -31,13 +31,13 @@ def accounts() -> None:
 
 
 def _operator_options(command: Command) -> Command:
-    return engine_option(DEFAULT_GRPC)(token_option(json_option(command)))
+    return engine_option(token_option(json_option(command)))
 
 
 @accounts.command(epilog=example("playclock accounts show cafe-1"))
 @click.argument("account_id", metavar="ID")
 @_operator_options
-def show(*, account_id: str, engine: Address, token: str | None, as_json: bool) -> None:
+def show(*, account_id: str, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """Show an account."""
 
     async def get(service: "AccountServiceAsyncStub") -> Account:
@@ -55,7 +55,7 @@ def show(*, account_id: str, engine: Address, token: str | None, as_json: bool) 
 )
 @_operator_options
 def top_up(
-    *, account_id: str, amount_micros: int, request_id: str | None, engine: Address, token: str | None, as_json: bool
+    *, account_id: str, amount_micros: int, request_id: str | None, engine: RemoteEngine, token: str | None, as_json: bool
 ) -> None:
     """Credit an account with MICROS millionths of its currency."""
 
@@ -74,7 +74,7 @@ def top_up(
 @click.argument("account_id", metavar="ID")
 @click.argument("transfer_id", metavar="TRANSFER")
 @_operator_options
-def reverse(*, account_id: str, transfer_id: str, engine: Address, token: str | None, as_json: bool) -> None:
+def reverse(*, account_id: str, transfer_id: str, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """Take a top-up back, as far as nothing of it is held or spent."""
 
     async def take_back(service: "AccountServiceAsyncStub") -> tuple[Account, str]:
@@ -86,7 +86,7 @@ def reverse(*, account_id: str, transfer_id: str, engine: Address, token: str | 
     _print(account, as_json=as_json, transfer_id=reversal_id)
 
 
-def _call(engine: Address, call: Callable[["AccountServiceAsyncStub"], Awaitable[Answer]]) -> Answer:
+def _call(engine: RemoteEngine, call: Callable[["AccountServiceAsyncStub"], Awaitable[Answer]]) -> Answer:
     async def connected() -> Answer:
         async with calling(engine) as channel:
             return await call(AccountServiceStub(channel))

@@ -10,12 +10,15 @@ import click
 import grpc.aio
 
 from playclock import provisioning, settings
-from playclock.cli.addresses import ADDRESS, Address
+from playclock.cli.addresses import ADDRESS
 from playclock.cli.applying import apply_file
+from playclock.cli.engines import RemoteEngine
 from playclock.cli.failures import UsageFailure
 from playclock.cli.options import (
     FILE,
+    clear_text_option,
     config_option,
+    engine_trust_option,
     json_option,
     store_option,
     token_option,
@@ -44,6 +47,8 @@ from playclock.v1.provisioning_service_pb2 import ApplyProvisioningResponse
 @click.argument("file", type=FILE)
 @store_option
 @click.option("--engine", type=ADDRESS, help="A running engine to send it to, instead of writing to a store.")
+@engine_trust_option
+@clear_text_option
 @token_option
 @config_option
 @click.option("--check", is_flag=True, help="Only say what would change.")
@@ -52,7 +57,7 @@ def apply(
     *,
     file: Path,
     store: str,
-    engine: Address | None,
+    engine: RemoteEngine | None,
     token: str | None,
     config: Path | None,
     check: bool,
@@ -71,7 +76,7 @@ def apply(
 
 
 async def _apply(
-    file: ProvisioningFile, store: str, timers: Timers, engine: Address | None, token: str | None, *, check: bool
+    file: ProvisioningFile, store: str, timers: Timers, engine: RemoteEngine | None, token: str | None, *, check: bool
 ) -> ApplyProvisioningResponse:
     if engine is None:
         async with _store_channel(store, timers) as channel:

@@ -7,10 +7,10 @@ from typing import Any, Final
 import click
 from google.protobuf.json_format import MessageToDict
 
-from playclock.cli.addresses import Address
 from playclock.cli.days import beginning, zone_of
+from playclock.cli.engines import RemoteEngine
 from playclock.cli.failures import UsageFailure
-from playclock.cli.options import DEFAULT_GRPC, engine_option, json_option, token_option
+from playclock.cli.options import engine_option, json_option, token_option
 from playclock.cli.printing import moment, print_json, print_table
 from playclock.cli.remote import CALL_SEC, authorization, calling
 from playclock.cli.settlement_files import write_csv
@@ -32,7 +32,7 @@ PAGE_SIZE: Final = 1_000
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @json_option
-@engine_option(DEFAULT_GRPC)
+@engine_option
 @token_option
 def audit(
     *,
@@ -43,7 +43,7 @@ def audit(
     limit: int,
     as_csv: bool,
     as_json: bool,
-    engine: Address,
+    engine: RemoteEngine,
     token: str | None,
 ) -> None:
     """List what operators and internal services have changed, what was archived first comes first."""
@@ -61,7 +61,7 @@ def audit(
         print_table(tuple(_CELLS), [[cell(event) for cell in _CELLS.values()] for event in found])
 
 
-async def _list(engine: Address, token: str | None, request: ListAuditEventsRequest, limit: int) -> list[AuditEvent]:
+async def _list(engine: RemoteEngine, token: str | None, request: ListAuditEventsRequest, limit: int) -> list[AuditEvent]:
     found: list[AuditEvent] = []
     async with calling(engine) as channel:
         service = AuditServiceStub(channel)

@@ -56,9 +56,18 @@ def identify(files: TlsFiles) -> Identity:
         assert files.client_ca is not None
         check_authority(files.client_ca, contents.client_ca)
     chain = _chain(files.certificate, contents.certificate)
+    context = server_context()
+    load_pair(context, files, contents)
+    not_after = _try_out(files.certificate, context, chain)
+    if read(files) != contents:
+        raise UnfitCertificate(f"{files.certificate} and {files.key} were changed while they were read")
+    return Identity(contents, context, not_after)
+
+
+def load_pair(context: ssl.SSLContext, files: TlsFiles, contents: Contents) -> None:
+    """Load a certificate and its key. Raises UnfitCertificate where they do not belong together."""
     if b"ENCRYPTED" in contents.key:
         raise UnfitCertificate(f"{files.key} is encrypted, and nobody is there to type its passphrase: store it without")
-    context = server_context()
     try:
         context.load_cert_chain(files.certificate, files.key)
     except ssl.SSLError as error:
@@ -67,10 +76,6 @@ def identify(files: TlsFiles) -> Identity:
         raise UnfitCertificate(f"{files.certificate} and {files.key} hold no certificate and key in PEM") from None
     except OSError as error:
         raise UnfitCertificate(f"{files.certificate} and {files.key} cannot be read: {error.strerror}") from None
-    not_after = _try_out(files.certificate, context, chain)
-    if read(files) != contents:
-        raise UnfitCertificate(f"{files.certificate} and {files.key} were changed while they were read")
-    return Identity(contents, context, not_after)
 
 
 def check_authority(path: Path, pem: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar, cast
 import click
 
 from playclock.cli.addresses import ADDRESS, Address
+from playclock.cli.engines import remote_engine
 from playclock.cli.failures import Failure, UsageFailure
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -131,17 +132,50 @@ def log_level_option(command: Command) -> Command:
     )(command)
 
 
-def engine_option(default: Address | None = None) -> Callable[[Command], Command]:
-    """Add --engine, which is required where there is no default."""
-    attributes: dict[str, Any] = {"required": True} if default is None else {"default": str(default), "show_default": True}
-    return click.option(
+def engine_option(command: Command) -> Command:
+    """Add --engine, and how to trust it; the command gets both together as `engine`, a RemoteEngine."""
+    address = click.option(
         "--engine",
         type=ADDRESS,
+        default=str(DEFAULT_GRPC),
+        show_default=True,
         envvar="PLAYCLOCK_ENGINE",
         show_envvar=True,
         help="The engine's gRPC address.",
-        **attributes,
     )
+    return address(engine_trust_option(clear_text_option(command)))
+
+
+def clear_text_option(command: Command) -> Command:
+    """Add --insecure, for who calls an engine."""
+    return click.option("--insecure", is_flag=True, help="Call an engine on another machine in clear text.")(command)
+
+
+def engine_trust_option(command: Command, prefix: str = "--tls") -> Command:
+    """Add PREFIX-ca, -cert and -key. The command gets a RemoteEngine in the place of the address; None where that is None."""
+    names = {part: f"{prefix.removeprefix('--').replace('-', '_')}_{part}" for part in ("ca", "cert", "key")}
+    is_for_calls_only = prefix == "--tls"  # a facade's --insecure is about who calls it as well
+
+    @functools.wraps(command)
+    def with_trust(*, engine: Address | None, insecure: bool, **others: Any) -> object:  # noqa: ANN401 - what the command takes
+        ca, certificate, key = (others.pop(name) for name in names.values())
+        pair = pair_of(prefix, certificate, key)
+        if is_for_calls_only and insecure and (ca or pair):
+            raise UsageFailure("--insecure speaks clear text, where --tls-ca, --tls-cert and --tls-key are of no use")
+        remote = None if engine is None else remote_engine(engine, ca=ca, pair=pair, insecure=insecure)
+        return command(engine=remote, **others, **({} if is_for_calls_only else {"insecure": insecure}))
+
+    helps = {
+        "ca": "Who has signed the engine's certificate (PEM). Default: the well-known authorities; an engine on this machine "
+        "is called in clear text.",
+        "cert": "A certificate to show the engine (PEM).",
+        "key": "Its private key (PEM).",
+    }
+    wrapped = cast("Command", with_trust)
+    for part, text in reversed(helps.items()):
+        variable = f"PLAYCLOCK_ENGINE_TLS_{part.upper()}"
+        wrapped = click.option(f"{prefix}-{part}", type=FILE, envvar=variable, show_envvar=True, help=text)(wrapped)
+    return wrapped
 
 
 def token_option(command: Command) -> Command:

@@ -4,9 +4,10 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
 
+import grpc
 import grpc.aio
 
-from playclock.cli.addresses import Address
+from playclock.cli.engines import RemoteEngine
 from playclock.cli.failures import UsageFailure
 from playclock.cli.rpc_failures import told_in_sentences
 from playclock.tomltable import is_token
@@ -26,9 +27,13 @@ CHANNEL_OPTIONS: Final = (
 )
 
 
-def open_channel(engine: Address) -> grpc.aio.Channel:
-    """Return a channel in clear text. It connects at its first call."""
-    return grpc.aio.insecure_channel(str(engine), options=CHANNEL_OPTIONS)
+def open_channel(engine: RemoteEngine) -> grpc.aio.Channel:
+    """Return a channel. It connects at its first call."""
+    if engine.trust is None:
+        return grpc.aio.insecure_channel(str(engine), options=CHANNEL_OPTIONS)
+    authority, certificate, key = engine.trust
+    credentials = grpc.ssl_channel_credentials(authority, private_key=key, certificate_chain=certificate)
+    return grpc.aio.secure_channel(str(engine), credentials, options=CHANNEL_OPTIONS)
 
 
 def authorization(token: str | None) -> tuple[tuple[str, str], ...]:
@@ -41,7 +46,7 @@ def authorization(token: str | None) -> tuple[tuple[str, str], ...]:
 
 
 @contextlib.asynccontextmanager
-async def calling(engine: Address) -> AsyncIterator[grpc.aio.Channel]:
+async def calling(engine: RemoteEngine) -> AsyncIterator[grpc.aio.Channel]:
     """Open a channel for a few calls; a failed one is told in a sentence."""
     with told_in_sentences(str(engine)):
         async with open_channel(engine) as channel:

@@ -48,6 +48,10 @@ def sentence_of(error: grpc.aio.AioRpcError, engine: str) -> str:
     if reasons and reasons[0] in _WHAT_TO_DO:
         return _WHAT_TO_DO[reasons[0]]
     match error.code():
+        case grpc.StatusCode.UNAVAILABLE if "CERTIFICATE_VERIFY_FAILED" in (error.details() or ""):
+            return f"what answers at {engine} cannot prove to be that host: name who signed its certificate by --tls-ca"
+        case grpc.StatusCode.UNAVAILABLE if "WRONG_VERSION_NUMBER" in (error.details() or ""):
+            return f"what answers at {engine} speaks no TLS: add --insecure where the network itself is trusted"
         case grpc.StatusCode.UNAVAILABLE:
             return f"no engine answers at {engine}: is `playclock serve` running there?"
         case grpc.StatusCode.DEADLINE_EXCEEDED:

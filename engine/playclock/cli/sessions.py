@@ -8,8 +8,8 @@ import click
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from playclock.cli.addresses import Address
-from playclock.cli.options import DEFAULT_GRPC, engine_option, json_option, token_option
+from playclock.cli.engines import RemoteEngine
+from playclock.cli.options import engine_option, json_option, token_option
 from playclock.cli.printing import amount, duration, moment, print_json, print_table
 from playclock.cli.remote import CALL_SEC, authorization, calling
 from playclock.cli.teaching import example
@@ -32,7 +32,7 @@ def sessions() -> None:
 
 
 def _operator_options(command: Command) -> Command:
-    return engine_option(DEFAULT_GRPC)(token_option(json_option(command)))
+    return engine_option(token_option(json_option(command)))
 
 
 @sessions.command(name="list", epilog=example("playclock sessions list --game 3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d --json"))
@@ -40,7 +40,7 @@ def _operator_options(command: Command) -> Command:
 @click.option("--cafe", default="", metavar="ID", help="Only this cafe's sessions.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
 @_operator_options
-def list_sessions(*, game: str, cafe: str, limit: int, engine: Address, token: str | None, as_json: bool) -> None:
+def list_sessions(*, game: str, cafe: str, limit: int, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """List live sessions, in no particular order."""
 
     async def collect(service: "SessionServiceAsyncStub") -> list[Session]:
@@ -64,7 +64,7 @@ def list_sessions(*, game: str, cafe: str, limit: int, engine: Address, token: s
 @sessions.command(epilog=example("playclock sessions show gs_550e8400-e29b-41d4-a716-446655440000"))
 @click.argument("game_session_id", metavar="ID")
 @_operator_options
-def show(*, game_session_id: str, engine: Address, token: str | None, as_json: bool) -> None:
+def show(*, game_session_id: str, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """Show a session, live or recently ended."""
 
     async def get(service: "SessionServiceAsyncStub") -> Session:
@@ -77,7 +77,7 @@ def show(*, game_session_id: str, engine: Address, token: str | None, as_json: b
 @sessions.command(epilog=example("playclock sessions terminate gs_550e8400-e29b-41d4-a716-446655440000"))
 @click.argument("game_session_id", metavar="ID")
 @_operator_options
-def terminate(*, game_session_id: str, engine: Address, token: str | None, as_json: bool) -> None:
+def terminate(*, game_session_id: str, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """End a live session at once, and show its figures."""
 
     async def end(service: "SessionServiceAsyncStub") -> Session:
@@ -87,7 +87,7 @@ def terminate(*, game_session_id: str, engine: Address, token: str | None, as_js
     _print_session(_call(engine, end), as_json=as_json)
 
 
-def _call(engine: Address, call: Callable[["SessionServiceAsyncStub"], Awaitable[Answer]]) -> Answer:
+def _call(engine: RemoteEngine, call: Callable[["SessionServiceAsyncStub"], Awaitable[Answer]]) -> Answer:
     async def connected() -> Answer:
         async with calling(engine) as channel:
             return await call(SessionServiceStub(channel))

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from playclock.cli.addresses import Address
 from playclock.cli.days import beginning, zone_of
+from playclock.cli.engines import RemoteEngine
 from playclock.cli.failures import Failure, UsageFailure
-from playclock.cli.options import DEFAULT_GRPC, FILE, engine_option, json_option, token_option
+from playclock.cli.options import FILE, engine_option, json_option, token_option
 from playclock.cli.printing import amount, duration, moment, print_json, print_table
 from playclock.cli.remote import CALL_SEC, authorization, calling
 from playclock.cli.settlement_files import COLUMNS, fields_of, read_jsonl, write_csv, write_jsonl
@@ -49,7 +49,7 @@ def _chosen_options(command: Command) -> Command:
             click.option("--from", "from_", metavar="DATE", help="Only sessions that ended on this day or later: 2026-11-01."),
             click.option("--until", metavar="DATE", help="Only sessions that ended before this day."),
             click.option("--time-zone", default="UTC", show_default=True, help="Where days begin, such as Asia/Seoul."),
-            engine_option(DEFAULT_GRPC),
+            engine_option,
             token_option,
         )
     ):
@@ -77,7 +77,7 @@ def list_settlements(
     as_csv: bool,
     as_json: bool,
     cafe: str,
-    engine: Address,
+    engine: RemoteEngine,
     token: str | None,
     **chosen: Any,  # noqa: ANN401 - the options above
 ) -> None:
@@ -107,7 +107,7 @@ def list_settlements(
 @settlements.command(epilog=example("playclock settlements export --from 2026-11-01 --until 2026-12-01 > november.csv"))
 @click.option("--format", "style", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="How to print.")
 @_chosen_options
-def export(*, style: str, engine: Address, token: str | None, **chosen: Any) -> None:  # noqa: ANN401 - the options above
+def export(*, style: str, engine: RemoteEngine, token: str | None, **chosen: Any) -> None:  # noqa: ANN401 - the options above
     """Print all settlements, as they come, in the order of their archiving.
 
     `playclock settlements verify` checks what `--format jsonl` has printed.
@@ -138,7 +138,7 @@ def summarize(
     as_csv: bool,
     as_json: bool,
     cafe: str,
-    engine: Address,
+    engine: RemoteEngine,
     token: str | None,
     time_zone: str,
     **chosen: Any,  # noqa: ANN401 - the options above
@@ -182,7 +182,7 @@ def verify(*, file: Path, whole: bool) -> None:
     click.echo("the chain holds")
 
 
-def _call(engine: Address, call: Callable[["SettlementServiceAsyncStub"], Awaitable[Answer]]) -> Answer:
+def _call(engine: RemoteEngine, call: Callable[["SettlementServiceAsyncStub"], Awaitable[Answer]]) -> Answer:
     async def connected() -> Answer:
         async with calling(engine) as channel:
             return await call(SettlementServiceStub(channel))
