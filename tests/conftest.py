@@ -12,6 +12,7 @@ from playclock.clock import Clock, ManualClock
 from playclock.core.answers import Beat, Opened, Refused
 from playclock.core.charge import Account
 from playclock.core.ids import account_key, session_key
+from playclock.core.limits import LimitRules
 from playclock.core.session import Session
 from playclock.core.timers import Timers
 from playclock.engine import OPERATOR, Caller, Engine, Role
@@ -325,6 +326,7 @@ async def make_engine(clock: ManualClock) -> AsyncIterator[EngineMaker]:
             background: bool | None = None,
             archive: FilledArchive | None = None,
             connect: Connect | None = None,
+            limits: LimitRules | None = None,
         ) -> Engine:
             engine = Engine(
                 store,
@@ -335,6 +337,7 @@ async def make_engine(clock: ManualClock) -> AsyncIterator[EngineMaker]:
                 background=background,
                 archive=archive,
                 connect=connect,
+                limits=limits,
             )
             return await stack.enter_async_context(engine)
 

@@ -5,9 +5,9 @@ from typing import Final
 import pytest
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest as BadRequestDetail
-from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.error_details_pb2 import ErrorInfo, QuotaFailure, RetryInfo
 from playclock import errors
-from playclock.errors import BadRequest, EngineError, TryAgain
+from playclock.errors import BadRequest, EngineError, RateLimited, TryAgain
 from playclock.rpc.status import CODES, DOMAIN, Failure, failure_of, internal_failure, unimplemented_failure
 from playclock.v1.error_reason_pb2 import ErrorReason
 
@@ -35,6 +35,7 @@ NoArchive          NO_ARCHIVE           UNIMPLEMENTED
 TransferClosed     TRANSFER_CLOSED      FAILED_PRECONDITION
 RequestIdReused    REQUEST_ID_REUSED    ALREADY_EXISTS
 TransferIdReused   TRANSFER_ID_REUSED   ALREADY_EXISTS
+RateLimited        RATE_LIMITED         RESOURCE_EXHAUSTED
 TooManyTransfers   TOO_MANY_TRANSFERS   RESOURCE_EXHAUSTED
 CursorExpired      CURSOR_EXPIRED       OUT_OF_RANGE
 TooMuchContention  TOO_MUCH_CONTENTION  ABORTED
@@ -70,12 +71,15 @@ CONCRETE: Final = {kind.__name__: kind for kind in descendants(EngineError) if "
 def error_of(name: str) -> EngineError:
     if name == "BadRequest":
         return BadRequest({"ott": "expected a lower-case UUID", "server_id": "is required"})
+    if name == "RateLimited":
+        return RateLimited(limit="calls_per_key", quota=60, window_sec=60, retry_after_ms=1_500)
     return CONCRETE[name]("a sentence", billed_sec=61)
 
 
 def details_of(failure: Failure) -> list[Message]:
     """Return the failure's details as what they are."""
-    kinds: dict[str, type[Message]] = {kind.DESCRIPTOR.full_name: kind for kind in (ErrorInfo, RetryInfo, BadRequestDetail)}
+    known: tuple[type[Message], ...] = (ErrorInfo, RetryInfo, BadRequestDetail, QuotaFailure)
+    kinds = {kind.DESCRIPTOR.full_name: kind for kind in known}
     return [kinds[packed.TypeName()].FromString(packed.value) for packed in failure.status.details]
 
 
@@ -119,7 +123,7 @@ def test_each_travels_with_its_reason_domain_and_sentence(name: str) -> None:
     assert (failure.status.code, failure.status.message) == (failure.code.value[0], error.message)
 
 
-@pytest.mark.parametrize("name", sorted(set(CONCRETE) - set(RETRY_MS) - {"BadRequest"}))
+@pytest.mark.parametrize("name", sorted(set(CONCRETE) - set(RETRY_MS) - {"BadRequest", "RateLimited"}))
 def test_most_carry_nothing_else(name: str) -> None:
     assert len(details_of(failure_of(error_of(name)))) == 1
 
@@ -133,6 +137,16 @@ def test_what_may_succeed_later_says_when(name: str) -> None:
 
 def test_all_that_may_succeed_later_do() -> None:
     assert {name for name, kind in CONCRETE.items() if issubclass(kind, TryAgain)} == set(RETRY_MS)
+
+
+def test_a_limit_is_named_with_its_numbers_and_when_its_window_is_over() -> None:
+    info, quota, retry = details_of(failure_of(error_of("RateLimited")))
+    assert isinstance(info, ErrorInfo)
+    assert dict(info.metadata) == {"limit": "calls_per_key", "quota": "60", "window_sec": "60"}
+    sentence = "too many requests, try again later"
+    assert quota == QuotaFailure(violations=[QuotaFailure.Violation(subject="calls_per_key", description=sentence)])
+    assert isinstance(retry, RetryInfo)
+    assert retry.retry_delay.ToMilliseconds() == 1_500
 
 
 def test_a_bad_request_names_every_field() -> None:

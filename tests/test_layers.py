@@ -65,7 +65,13 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     "playclock.tomlfile": FILES,
     "playclock.tomllines": FILES,
     "playclock.tomltable": FILES,
-    "playclock.settings": ("playclock.core.fields", "playclock.core.timers", "playclock.errors", *FILES),
+    "playclock.settings": (
+        "playclock.core.fields",
+        "playclock.core.limits",
+        "playclock.core.timers",
+        "playclock.errors",
+        *FILES,
+    ),
     "playclock.provisioning": (
         "playclock.core.estate",
         "playclock.core.fields",

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from playclock.core.limits import LimitRules, Quota
 from playclock.core.timers import Timers
-from playclock.settings import Security, Settings, load
+from playclock.settings import LIMIT_BOUNDS, Security, Settings, load
 from playclock.tomlfile import ConfigurationError
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "settings.toml"
@@ -67,6 +68,30 @@ def test_private_networks_that_requests_may_go_out_to_come_from_the_file(setting
     assert problems_of(settings_file) == [f"2: [security]: 'outgoing_networks[0]': {HOST_BITS}"]
 
 
+@pytest.mark.parametrize(
+    ("text", "quota"),
+    [
+        ("60/minute", Quota(60, 60)),
+        ("100 per 5 minutes", Quota(100, 300)),
+        ("1/second", Quota(1, 1)),
+        ("7/day", Quota(7, 86_400)),
+        ("none", None),
+        ("0", None),
+    ],
+)
+def test_limits_are_texts_in_the_file_and_in_variables(settings_file: Path, text: str, quota: Quota | None) -> None:
+    settings_file.write_text(f'[limits]\ncalls_per_key = "{text}"\n')
+    assert load(settings_file, {}).limits == LimitRules(calls_per_key=quota)
+    assert load(settings_file, {"PLAYCLOCK_LIMITS_CALLS_PER_KEY": "5/hour"}).limits.calls_per_key == Quota(5, 3600)
+    assert load(None, {"PLAYCLOCK_LIMITS_CALLS_PER_KEY": text}).limits == LimitRules(calls_per_key=quota)
+
+
+@pytest.mark.parametrize("text", ["0/minute", "-1/minute", "\u0666\u0660/minute", "60", "60/fortnight", "9999999999/minute"])
+def test_a_variable_that_is_no_limit_is_refused_by_name(text: str) -> None:
+    (problem,) = problems_of(None, PLAYCLOCK_LIMITS_CALLS_PER_KEY=text)
+    assert problem == f"PLAYCLOCK_LIMITS_CALLS_PER_KEY: expected {LIMIT_BOUNDS}, not {text!r}"
+
+
 def test_an_empty_variable_counts_as_absent() -> None:
     assert load(None, {"PLAYCLOCK_TIMERS_GRACE": ""}).timers.grace_ms == 120_000
 
@@ -106,6 +131,11 @@ trusted_proxies = ["10.0.0.1/8", "nowhere"]
 operator_tokens = [7]
 connections_per_address = 0
 [limits]
+calls_per_kye = "none"
+calls_per_key = "often"
+playfun_per_address = 60
+refused_otts_per_key = "60/minute; 1/second"
+refused_otts_per_address = "2 per 2 days"
 [[extra]]
 """)
     secret = 'a string, { env = "NAME" } or { file = "PATH" }'
@@ -119,8 +149,12 @@ connections_per_address = 0
         "8: [security]: 'trusted_proxies[1]': expected a network in CIDR notation, not 'nowhere'",
         f"9: [security]: 'operator_tokens[0]': expected {secret}, not an integer",
         "10: [security]: 'connections_per_address': expected 1 to 65536, not 0",
-        "11: unknown table [limits]",
-        "12: unknown table [[extra]]",
+        "12: [limits]: unknown key 'calls_per_kye' (did you mean 'calls_per_key'?)",
+        f"13: [limits]: 'calls_per_key': expected {LIMIT_BOUNDS}, not 'often'",
+        "14: [limits]: 'playfun_per_address': expected a string, not an integer",
+        f"15: [limits]: 'refused_otts_per_key': expected {LIMIT_BOUNDS}, not '60/minute; 1/second'",
+        f"16: [limits]: 'refused_otts_per_address': expected {LIMIT_BOUNDS}, not '2 per 2 days'",
+        "17: unknown table [[extra]]",
     ]
 
 

@@ -17,6 +17,7 @@ its own codes. What a correct caller meets every day is no error but a value tha
     ├── TransferIdReused           use a new transfer id
     ├── TooManyTransfers           post or void some first
     ├── CursorExpired              list, then watch anew
+    ├── RateLimited                call less often, and again after the time that it names
     ├── NoArchive                  ask a server that keeps one
     └── TryAgain                   the same call, later
         ├── TooMuchContention  StoreAway  ArchiveAway  AuthorityAway  ShuttingDown
@@ -194,6 +195,17 @@ class TooManyTransfers(EngineError):
     """As many transfers of the account are pending as can be."""
 
     reason = "TOO_MANY_TRANSFERS"
+
+
+class RateLimited(EngineError):
+    """The caller has no more of a limit left, until `retry_after_ms` from now. The metadata says of which."""
+
+    reason = "RATE_LIMITED"
+
+    def __init__(self, *, limit: str, quota: int, window_sec: int, retry_after_ms: int) -> None:
+        super().__init__("too many requests, try again later", limit=limit, quota=quota, window_sec=window_sec)
+        self.limit = limit
+        self.retry_after_ms = retry_after_ms
 
 
 class CursorExpired(EngineError):

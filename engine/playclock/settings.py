@@ -1,7 +1,7 @@
-"""The settings: durations and whom to trust. A variable counts before the file, the file before the default.
+"""The settings: durations, whom to trust, and limits. A variable counts before the file, the file before the default.
 
-What can be set is a field of `Timers` or `Security`: `ott_ttl_ms` is `ott_ttl` in the file's `[timers]`, in seconds, and
-the variable `PLAYCLOCK_TIMERS_OTT_TTL`.
+What can be set is a field of `Timers`, `Security` or `LimitRules`: `ott_ttl_ms` is `ott_ttl` in the file's `[timers]`, in
+seconds, and the variable `PLAYCLOCK_TIMERS_OTT_TTL`.
 """
 
 import re
@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import limits
 import msgspec
 
 from playclock.core.fields import certificate_name_problem
+from playclock.core.limits import CALLS_MAX, WINDOW_SEC_MAX, LimitRules, Quota
 from playclock.core.timers import Timers
 from playclock.tomlfile import ConfigurationError, TomlFile, did_you_mean
 from playclock.tomltable import DURATION_BOUNDS, Table, is_token, network, to_milliseconds
@@ -31,6 +33,10 @@ CONNECTIONS_MAX: Final = 65_536
 _TIMERS = "PLAYCLOCK_TIMERS_"
 _SECURITY = "PLAYCLOCK_SECURITY_"
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
+LIMIT_KEYS: Final = tuple(LimitRules.__struct_fields__)
+NO_LIMIT: Final = "none"
+LIMIT_BOUNDS: Final = f'a limit such as "60/minute" or "100 per 5 minutes", of at most a day, or "{NO_LIMIT}"'
+_LIMITS = "PLAYCLOCK_LIMITS_"
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 
 
@@ -61,27 +67,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     timers: Timers = Timers()
     security: Security = Security()
+    limits: LimitRules = LimitRules()
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """Read the settings from a file, if there is one, and the variables. Raises ConfigurationError."""
     timers: dict[str, int] = {}
     security: dict[str, list[str] | int] = {}
+    rules: dict[str, Quota | None] = {}
     file = None if path is None else TomlFile.read(path, environ)
     if file is not None:
         root = Table.root(file)
         timers = root.table("timers", _timers) or {}
         security = root.table("security", _security) or {}
+        rules = root.table("limits", _rules) or {}
         root.finish()
         file.check()
     problems: list[str] = []
     timers |= _timers_of_variables(environ, problems)
     security |= _security_of_variables(environ, problems)
+    rules |= _rules_of_variables(environ, problems)
     if problems:
         raise ConfigurationError(problems)
     settings = Settings(
         timers=Timers(**{f"{key}_ms": value for key, value in timers.items()}),
         security=msgspec.convert(security, Security),
+        limits=LimitRules(**rules),
     )
     _check_lease(settings.timers, file)
     return settings
@@ -101,6 +112,42 @@ def _security(table: Table) -> dict[str, list[str] | int]:
             "connections_per_address", minimum=1, maximum=CONNECTIONS_MAX, default=CONNECTIONS_PER_ADDRESS
         ),
     }
+
+
+def _rules(table: Table) -> dict[str, Quota | None]:
+    return {key: _quota(table.text(key, _limit_problem)) for key in LIMIT_KEYS if key in table}
+
+
+def _limit_problem(text: str) -> str | None:
+    try:
+        _quota(text)
+    except ValueError:
+        return f"expected {LIMIT_BOUNDS}, not {text!r}"
+    return None
+
+
+def _quota(text: str) -> Quota | None:
+    """Return what a text says; None for no limit, and for an empty text, which is what is wrong. Raises ValueError."""
+    if text in ("", "0", NO_LIMIT):
+        return None
+    if not text.isascii():
+        raise ValueError("digits and letters of ASCII only")
+    (item,) = limits.parse_many(text)
+    quota = Quota(item.amount, item.get_expiry())
+    if not 0 < quota.calls <= CALLS_MAX or not 0 < quota.window_sec <= WINDOW_SEC_MAX:
+        raise ValueError("out of bounds")
+    return quota
+
+
+def _rules_of_variables(environ: Mapping[str, str], problems: list[str]) -> dict[str, Quota | None]:
+    rules = {}
+    for key, text in _variables(environ, _LIMITS, LIMIT_KEYS, problems).items():
+        problem = _limit_problem(text)
+        if problem is not None:
+            problems.append(f"{_LIMITS}{key.upper()}: {problem}")
+        else:
+            rules[key] = _quota(text)
+    return rules
 
 
 def _timers_of_variables(environ: Mapping[str, str], problems: list[str]) -> dict[str, int]:

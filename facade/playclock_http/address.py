@@ -1,6 +1,7 @@
 """The caller's address, which decides whether a PC stands in a cafe: so nothing is believed that the caller could write."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -8,6 +9,9 @@ MAX_HOPS: Final = 32
 _LONGEST_ADDRESS: Final = 45
 _MAPPED_BITS: Final = 96
 """Length of ::ffff:0:0/96, under which IPv6 writes IPv4 addresses."""
+
+
+_REMEMBERED_MAX: Final = 4096
 
 
 class TrustedProxies:
@@ -24,10 +28,12 @@ class TrustedProxies:
         walked from its right end, the hop next to us, to the first hop that is no trusted proxy. A hop that is no plain
         address ends the walk: nothing beyond it is believed, and the last good address counts.
         """
+        if not forwarded:
+            return _spelling(peer)
         address = _peer(peer)
         if address is None:
             return ""
-        if forwarded and self._trusts(address):
+        if self._trusts(address):
             for hop in reversed(b",".join(forwarded).rsplit(b",", MAX_HOPS)[-MAX_HOPS:]):
                 before = _hop(hop)
                 if before is None:
@@ -39,6 +45,13 @@ class TrustedProxies:
 
     def _trusts(self, address: IPv4Address | IPv6Address) -> bool:
         return any(address in network for network in self._networks)
+
+
+@lru_cache(maxsize=_REMEMBERED_MAX)
+def _spelling(host: str) -> str:
+    """Return the address of a socket's other end in its one spelling; empty where it has none."""
+    address = _peer(host)
+    return "" if address is None else str(address)
 
 
 def _peer(host: str) -> IPv4Address | IPv6Address | None:

@@ -70,6 +70,11 @@ class Incoming:
         return client[0] if client else ""
 
     @property
+    def forwarded(self) -> list[bytes]:
+        """All X-Forwarded-For headers in the order in which they came."""
+        return self.every(b"x-forwarded-for") if b"x-forwarded-for" in self._headers else []
+
+    @property
     def unread(self) -> bool:
         """Whether a body is on its way that nobody has read to its end."""
         if self._body_read:

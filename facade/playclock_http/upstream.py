@@ -8,6 +8,8 @@ import grpc.aio
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
+_CALLER_ADDRESS: Final = "x-caller-address"
+_ADDRESS_AUTHORIZATION: Final = "x-caller-address-authorization"
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
@@ -25,6 +27,16 @@ class Upstream:
             raise ValueError("deadline_sec: expected a positive number of seconds")
         if self.engine_token is not None and not _TOKEN.fullmatch(self.engine_token):
             raise ValueError("engine_token: expected visible ASCII characters")
+
+    def handing_on(self, address: str) -> Metadata:
+        """Return the metadata by which the engine learns from where a call came, and believes it.
+
+        The facade's token stands for that alone: as the call's own, it would make an operator's of a game server's.
+        """
+        if not address:
+            return ()
+        told = (_CALLER_ADDRESS, address)
+        return (told,) if self.engine_token is None else (told, (_ADDRESS_AUTHORIZATION, f"Bearer {self.engine_token}"))
 
     @property
     def authorization(self) -> Metadata:

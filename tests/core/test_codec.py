@@ -144,6 +144,7 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
     records.Pulse: st.builds(
         records.Pulse, MS, outages=st.lists(OUTAGES, max_size=3).map(tuple), offset_ms=st.integers(-(1 << 62), 1 << 62)
     ),
+    records.Window: st.builds(records.Window, MS, MS),
     records.SessionEvent: st.builds(records.SessionEvent, st.sampled_from(list(records.Happening)), MS, SESSIONS),
     estate.Directory: st.builds(estate.Directory, st.lists(TEXT, max_size=3).map(tuple)),
     Tariff: TARIFFS,

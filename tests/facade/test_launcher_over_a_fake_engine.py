@@ -85,6 +85,8 @@ async def test_the_facade_s_token_never_vouches_for_a_game_server(
     [call] = fake_engine.calls
     assert call.method == "VerifyCaller"
     assert "authorization" not in call.metadata
+    assert call.metadata["x-caller-address"] == "198.51.100.7"
+    assert call.metadata["x-caller-address-authorization"] == "Bearer facade-token"
 
 
 @EVERY_CALL

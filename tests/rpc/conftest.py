@@ -40,6 +40,14 @@ SECRET = "the-secret-of-the-launcher"
 OPERATOR_TOKEN = "operator-token"
 
 
+KINDS: Final[tuple[type[Message], ...]] = (
+    error_details_pb2.ErrorInfo,
+    error_details_pb2.BadRequest,
+    error_details_pb2.RetryInfo,
+    error_details_pb2.QuotaFailure,
+)
+
+
 class Failed(NamedTuple):
     """How a call failed, details unpacked."""
 
@@ -147,7 +155,7 @@ def _unpacked(error: grpc.aio.AioRpcError) -> Failed:
     assert (status.code, status.message) == (failed.code.value[0], failed.sentence)
     for detail in status.details:
         found: Message
-        for kind in (error_details_pb2.ErrorInfo, error_details_pb2.BadRequest, error_details_pb2.RetryInfo):
+        for kind in KINDS:
             found = kind()
             if detail.Unpack(found):
                 failed = _with_detail(failed, found)
@@ -168,6 +176,9 @@ def _with_detail(failed: Failed, detail: Any) -> Failed:  # noqa: ANN401 - one o
             violations=tuple(violation.field for violation in violations),
             descriptions=tuple(violation.description for violation in violations),
         )
+    if isinstance(detail, error_details_pb2.QuotaFailure):
+        assert [violation.subject for violation in detail.violations] == [(failed.metadata or {})["limit"]]
+        return failed
     return failed._replace(retry_ms=detail.retry_delay.ToMilliseconds())
 
 

@@ -280,6 +280,7 @@ class TestServer:
             "playclock.v1.AuditService",
             "playclock.v1.AuthService",
             "playclock.v1.LaunchService",
+            "playclock.v1.LimitService",
             "playclock.v1.ProvisioningService",
             "playclock.v1.SessionService",
             "playclock.v1.SettlementService",

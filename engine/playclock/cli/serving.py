@@ -103,6 +103,8 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
             operator_certificates=plan.settings.security.operator_certificates,
             archive=archive,
             connect=connect,
+            limits=plan.settings.limits,
+            shares_limits=True if plan.shares else None,
         )
     )
     if estate is not None:

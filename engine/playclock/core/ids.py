@@ -134,6 +134,12 @@ def answer_key(partition: int, caller: str, request_id: str) -> str:
     return f"{partition:02x}:answer:{_digest('answer', caller, request_id)}"
 
 
+def limit_key(counted: str) -> str:
+    """Return the key of the record that says how much of a limit was used. Whose, an address for instance, is hashed."""
+    digest = _digest("limit", counted)
+    return f"{digest[:2]}:limit:{digest}"
+
+
 def kind_of(key: str) -> str:
     """Return the kind of the record that lies under a key."""
     return key.split(":", 2)[1]

@@ -41,6 +41,13 @@ class Pulse(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What our time is ahead of the store server's clock: not 0 after that clock was set while we ran."""
 
 
+class Window(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How much of a limit was used, and until when that counts."""
+
+    count: int
+    until_ms: int
+
+
 class Happening(IntEnum):
     """What a session's event tells of."""
 

@@ -12,12 +12,14 @@ from playclock.core.charge import Account, moves_money
 from playclock.core.estate import Estate
 from playclock.core.ids import account_key, make_uuid, server_key, session_key
 from playclock.core.ledger import charge_transfer
+from playclock.core.limits import LimitRules
 from playclock.core.outage import Outage
 from playclock.core.outbox import OutboxEvent
 from playclock.core.records import Happening, ServerSessions, SessionEvent, events_of, is_low
 from playclock.core.session import Session
 from playclock.core.timers import Timers
 from playclock.engine.counts import Counts
+from playclock.engine.limits import Limits
 from playclock.engine.records import ACCOUNTS, SERVERS, SESSIONS, Records
 from playclock.engine.turns import Turns
 from playclock.engine.work import Work
@@ -27,11 +29,12 @@ from playclock.stores.base import UNMOVED
 class Context:
     """The clock, the records, the estate as it is in force, and what a change of a session takes along."""
 
-    def __init__(self, *, clock: Clock, timers: Timers, records: Records) -> None:
+    def __init__(self, *, clock: Clock, timers: Timers, records: Records, limits: LimitRules, shares_limits: bool) -> None:
         self.clock = clock
         self.timers = timers
         self.records = records
         self.counts = Counts()
+        self.limits = Limits(limits, records, clock.now_ms, self.counts, shared=shares_limits)
         self.turns = Turns(records, self.counts.take)
         self.estate = Estate()
         self.outages: tuple[Outage, ...] = ()

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from playclock.clock import Clock, ManualClock, SystemClock
+from playclock.core.limits import LimitRules
 from playclock.core.timers import Timers
 from playclock.engine.accounts import Accounts
 from playclock.engine.authority import Connect
@@ -19,6 +20,7 @@ from playclock.engine.feed import Feed
 from playclock.engine.heartbeats import Heartbeats
 from playclock.engine.history import FilledArchive, History, NoHistory
 from playclock.engine.launches import Launches
+from playclock.engine.limits import SHARE_SEC
 from playclock.engine.listing import Listing
 from playclock.engine.partners import Partners
 from playclock.engine.pulse import BEAT_MS, PulseKeeper
@@ -28,7 +30,7 @@ from playclock.engine.signatures import Signatures
 from playclock.engine.sweeper import Sweeper
 from playclock.engine.transfers import Transfers
 from playclock.errors import EngineError
-from playclock.stores.base import Store, StoreUnavailable
+from playclock.stores.base import Store, StoreUnavailable, TellsTime
 from playclock.stores.memory import MemoryStore
 
 SWEEP_SEC: Final = 1.0
@@ -61,20 +63,30 @@ class Engine:
         background: bool | None = None,
         archive: FilledArchive | None = None,
         connect: Connect | None = None,
+        limits: LimitRules | None = None,
+        shares_limits: bool | None = None,
     ) -> None:
         """Put an engine together; `background` False leaves out sweeps, pulse, estate polling and archiving.
 
         With an `archive` of its store, the engine has settlements to show; without one it says NoArchive. `connect` reaches
-        the partners of the estate.
+        the partners of the estate. `limits` are the default ones unless given. What was counted of them is shared with other
+        processes if `shares_limits`; left out, where the store lies on a server that many can share.
         """
         self.clock = clock or SystemClock()
         self.timers = timers or Timers()
         self.store = store or MemoryStore()
         records = Records(self.store)
-        context = Context(clock=self.clock, timers=self.timers, records=records)
+        context = Context(
+            clock=self.clock,
+            timers=self.timers,
+            records=records,
+            limits=limits or LimitRules(),
+            shares_limits=isinstance(self.store, TellsTime) if shares_limits is None else shares_limits,
+        )
         self.context = context
         self.counts: Final = context.counts
         """What has been counted since the start. `playclock.metrics` shows it to Prometheus."""
+        self.limits: Final = context.limits
         self.feed = Feed(context)
         context.turns.listeners.append(self.feed.wake)
         self.accounts = Accounts(context)
@@ -113,6 +125,7 @@ class Engine:
                 "sweeper": (SWEEP_SEC, self.sweep),
                 "closer": (SWEEP_SEC, self.closer.close),
                 "estate": (REFRESH_SEC, self.estate.refresh),
+                "limits": (SHARE_SEC, self.limits.share),
             }
             self.counts.failed_jobs.update(dict.fromkeys(jobs, 0))
             self._tasks = [

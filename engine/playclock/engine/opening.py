@@ -33,6 +33,7 @@ from playclock.engine import requests
 from playclock.engine.audit import audit
 from playclock.engine.callers import Caller
 from playclock.engine.context import Context
+from playclock.engine.guesses import Guesses
 from playclock.engine.partners import Partners
 from playclock.engine.records import ANSWERS, LAUNCHES, OTTS, SEATS
 from playclock.engine.work import Work
@@ -66,16 +67,20 @@ class Opening:
     def __init__(self, context: Context, partners: Partners) -> None:
         self._context = context
         self._partners = partners
+        self._guesses = Guesses(context)
 
     async def open(
-        self, caller: Caller, *, ott: str, provider_user_id: str, request_id: str = "", server_id: str = ""
+        self, caller: Caller, *, ott: str, provider_user_id: str, request_id: str = "", server_id: str = "", home: str = ""
     ) -> Opened | Refused:
         """Redeem an OTT into a session. A refusal is an answer, and leaves the OTT as it was but for the count.
 
-        Raises BadRequest, RequestIdReused, StoreAway, AuthorityAway, TooMuchContention.
+        `home` is the address, or network, from which the caller calls.
+
+        Raises BadRequest, RequestIdReused, RateLimited, StoreAway, AuthorityAway, TooMuchContention.
         """
         if not is_uuid(ott):
             raise BadRequest({"ott": "expected a lower-case UUID"})
+        await self._guesses.check(caller, home, ott)
         redemption = Redemption(caller=caller, ott=ott, provider_user_id=provider_user_id, server_id=server_id)
         now_ms = self._context.clock.now_ms()
         if request_id:
@@ -86,6 +91,8 @@ class Opening:
             grant = await self._partners.open(answer.launch, answer.game, ott=ott, provider_user_id=provider_user_id)
             answer = await self._redeem(replace(redemption, grant=grant), request_id, now_ms)
         assert not isinstance(answer, Unpaid), "asked again with what the partner has granted"
+        if isinstance(answer, Refused):
+            self._guesses.count(caller, home, answer.refusal)
         return answer
 
     async def _redeem(self, redemption: Redemption, request_id: str, now_ms: int) -> Opened | Refused | Unpaid:

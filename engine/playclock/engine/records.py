@@ -14,7 +14,7 @@ from playclock.core.codec import Codec
 from playclock.core.ids import kind_of
 from playclock.core.launch import Launch, Seat
 from playclock.core.ott import Ott
-from playclock.core.records import Answer, Claim, Nonce, Pulse, ServerSessions
+from playclock.core.records import Answer, Claim, Nonce, Pulse, ServerSessions, Window
 from playclock.core.session import Session
 from playclock.core.transfers import TwoPhase
 from playclock.errors import StoreAway
@@ -36,6 +36,7 @@ SERVERS: Final = Codec(ServerSessions)
 PULSES: Final = Codec(Pulse)
 TOP_UPS: Final = Codec(TopUp)
 TRANSFERS: Final = Codec(TwoPhase)
+WINDOWS: Final = Codec(Window)
 
 _CODECS: Final[Mapping[str, Codec[Any]]] = {
     "session": SESSIONS,
@@ -51,6 +52,7 @@ _CODECS: Final[Mapping[str, Codec[Any]]] = {
     "pulse": PULSES,
     "topup": TOP_UPS,
     "transfer": TRANSFERS,
+    "limit": WINDOWS,
 }
 
 T = TypeVar("T")

@@ -45,6 +45,7 @@ class EngineCollector(Collector):
         build.add_metric((), {"version": self._version})
         yield build
         yield from _calls(engine.counts.calls.copy())
+        yield _many(of.RATE_LIMITED, _by_name(engine.counts.rate_limited))
         yield from _sessions(engine)
         yield from _bookkeeping(engine)
         yield from _clock(engine)

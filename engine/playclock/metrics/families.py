@@ -52,6 +52,7 @@ def rpc_duration() -> HistogramMetricFamily:
 
 
 RPCS: Final = counter("rpcs", "Calls that have ended: over sockets, of REST and in process.", "service", "method", "code")
+RATE_LIMITED: Final = counter("rate_limited", "Calls that a limit refused.", "limit")
 HEARTBEATS: Final = counter("heartbeats", "Heartbeats of sessions that were answered.", "result")
 OPENED: Final = counter("sessions_opened", "Sessions that this process opened.", "game")
 ENDED: Final = counter("sessions_ended", "Sessions that this process ended, or found ended by time.", "game", "reason")

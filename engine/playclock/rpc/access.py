@@ -27,6 +27,7 @@ ACCESS: Final[dict[str, tuple[Role, ...]]] = {
     "LaunchService/HeartbeatLaunch": (_LAUNCHER, _OPERATOR, _SERVICE),
     "LaunchService/IssueOtt": (_LAUNCHER, _OPERATOR, _SERVICE),
     "LaunchService/StartLaunch": (_LAUNCHER, _OPERATOR, _SERVICE),
+    "LimitService/TakeLimit": (_OPERATOR, _SERVICE),
     "ProvisioningService/ApplyProvisioning": (_OPERATOR,),
     "ProvisioningService/GetProvisioning": (_OPERATOR, _SERVICE),
     "SessionService/BatchHeartbeat": (_GAME, _OPERATOR, _SERVICE),

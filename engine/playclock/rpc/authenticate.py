@@ -50,7 +50,7 @@ async def authenticate(
         if AUTHORIZATION in given:
             _permit_to_hand_on(engine, _bearer(engine, given[AUTHORIZATION]), rpc)
         elif not trusted:
-            voucher = _certified(engine, identify)
+            voucher = certified(engine, identify)
             if voucher is None:
                 raise InvalidSignature("a signature is believed only of callers inside the trust boundary")
             _permit_to_hand_on(engine, voucher, rpc)
@@ -65,8 +65,8 @@ async def authenticate(
         caller, trusted = _bearer(engine, given[AUTHORIZATION]), True
     elif fallback is not None:
         caller = fallback
-    elif (certified := _certified(engine, identify)) is not None:
-        caller, trusted = certified, True
+    elif (known := certified(engine, identify)) is not None:
+        caller, trusted = known, True
     else:
         raise InvalidApiKey("the call carries no credentials")
     _permit(engine, caller, rpc)
@@ -96,7 +96,8 @@ def _bearer(engine: Engine, authorization: str | bytes) -> Caller:
     return engine.callers.bearer(text.removeprefix(_BEARER))
 
 
-def _certified(engine: Engine, identify: Identify) -> Caller | None:
+def certified(engine: Engine, identify: Identify) -> Caller | None:
+    """Return the operator or the service whom the client's certificate names; None for nobody. Raises InvalidApiKey."""
     identity = identify()
     if identity is None:
         return None

@@ -1,10 +1,21 @@
 """What a servicer knows of a call, whatever brought it."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from urllib.parse import unquote
 
 from playclock.engine import Caller
+from playclock.errors import EngineError
+
+
+class Suspicion(Protocol):
+    """What is held against a call that may be a guess."""
+
+    def check(self, response: object) -> None:
+        """Raise what is told instead of an answer that would only tell that the guess is right."""
+
+    def instead_of(self, error: EngineError) -> EngineError:
+        """Return what is told instead of an error."""
 
 
 class ClientIdentity(NamedTuple):
@@ -37,6 +48,10 @@ class Call(NamedTuple):
     """Where the caller signed in a dialect without nonces: what stands for the request id of the call."""
     identify: Identify = unidentified
     """Asked only where it matters: looking into the connection takes some ten microseconds."""
+    home: str = ""
+    """From where the caller calls, as limits count it: an IPv4 address, or an IPv6 network. Empty where that is not known."""
+    suspicion: Suspicion | None = None
+    """What is held against the call; None as a rule."""
 
     def request_id(self, given: str) -> str:
         """Return the request id of a call that changes something: the caller's, or else the one that its signature stands for.

@@ -18,16 +18,18 @@ from grpc_health.v1 import health_pb2
 
 from playclock.engine import Caller, Engine, Role
 from playclock.engine.counts import Calls
-from playclock.errors import EngineError, TryAgain
+from playclock.errors import EngineError, RateLimited, TryAgain
 from playclock.rpc.access import check_rows
 from playclock.rpc.account import AccountServicer
 from playclock.rpc.audit import AuditServicer
 from playclock.rpc.auth import AuthServicer
-from playclock.rpc.authenticate import REQUEST_ID, Metadata, authenticate
+from playclock.rpc.authenticate import REQUEST_ID, Metadata
 from playclock.rpc.call import Call, Identify, unidentified
+from playclock.rpc.gate import Gate
 from playclock.rpc.health import SERVICE as HEALTH
 from playclock.rpc.health import HealthServicer
 from playclock.rpc.launch import LaunchServicer
+from playclock.rpc.limit import LimitServicer
 from playclock.rpc.provisioning import ProvisioningServicer
 from playclock.rpc.session import SessionServicer
 from playclock.rpc.settlement import SettlementServicer
@@ -37,6 +39,7 @@ from playclock.v1 import (
     audit_service_pb2,
     auth_service_pb2,
     launch_service_pb2,
+    limit_service_pb2,
     provisioning_service_pb2,
     session_service_pb2,
     settlement_service_pb2,
@@ -112,12 +115,14 @@ class Dispatcher:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._gate = Gate(engine)
         self.methods: dict[str, Method] = {}
         served = (
             (account_service_pb2, "AccountService", AccountServicer(engine)),
             (audit_service_pb2, "AuditService", AuditServicer(engine)),
             (auth_service_pb2, "AuthService", AuthServicer(engine)),
             (launch_service_pb2, "LaunchService", LaunchServicer(engine)),
+            (limit_service_pb2, "LimitService", LimitServicer(engine)),
             (provisioning_service_pb2, "ProvisioningService", ProvisioningServicer(engine)),
             (session_service_pb2, "SessionService", SessionServicer(engine)),
             (settlement_service_pb2, "SettlementService", SettlementServicer(engine)),
@@ -143,14 +148,20 @@ class Dispatcher:
         """Answer a call. Raises Failure."""
         began_ns = perf_counter_ns()
         code = CANCELLED
+        suspicion = None
         try:
             call = await self._begin(method, metadata, peer, identify, trusted=trusted, fallback=fallback)
+            suspicion = call.suspicion
             response: Message = await method.handler(request, call)
+            if suspicion is not None:
+                suspicion.check(response)
             code = OK
         except Failure as known:
             code = known.code.name
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the caller gets a status and the log the rest
+            if suspicion is not None and isinstance(error, EngineError) and not isinstance(error, RateLimited):
+                error = suspicion.instead_of(error)
             failure = self._failure(error, method, metadata, began_ns)
             code = failure.code.name
             raise failure from None
@@ -195,15 +206,8 @@ class Dispatcher:
             return Call(NOBODY, peer, trusted)
         if self.engine.is_late():
             await self.engine.catch_up()
-        return await authenticate(
-            self.engine,
-            method.name,
-            metadata,
-            peer,
-            changes=method.changes,
-            trusted=trusted,
-            fallback=fallback,
-            identify=identify,
+        return await self._gate.admit(
+            method.name, metadata, peer, identify, changes=method.changes, trusted=trusted, fallback=fallback
         )
 
     def _add(self, module: Any, service_name: str, servicer: object) -> None:  # noqa: ANN401 - a generated module

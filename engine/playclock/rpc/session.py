@@ -76,6 +76,7 @@ class SessionServicer:
             provider_user_id=request.provider_user_id,
             request_id=request.request_id,
             server_id=request.server_id,
+            home=call.home,
         )
         if isinstance(answer, Opened):
             return OpenSessionResponse(

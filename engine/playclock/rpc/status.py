@@ -5,8 +5,9 @@ from typing import Final
 import grpc
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest as BadRequestDetail
-from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.error_details_pb2 import ErrorInfo, QuotaFailure, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from playclock import errors
@@ -41,6 +42,7 @@ CODES: Final[dict[type[EngineError], grpc.StatusCode]] = {
     errors.RequestIdReused: grpc.StatusCode.ALREADY_EXISTS,
     errors.TransferIdReused: grpc.StatusCode.ALREADY_EXISTS,
     errors.TooManyTransfers: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.RateLimited: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.CursorExpired: grpc.StatusCode.OUT_OF_RANGE,
     errors.TooMuchContention: grpc.StatusCode.ABORTED,
     errors.StoreAway: grpc.StatusCode.UNAVAILABLE,
@@ -64,16 +66,18 @@ class Failure(Exception):
 def failure_of(error: EngineError) -> Failure:
     """Return the failure that tells the caller of an error: status, ErrorInfo, and what else helps."""
     code = CODES[type(error)]
-    details = [ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
+    details: list[Message] = [ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
     if isinstance(error, errors.BadRequest):
         violations = [
             BadRequestDetail.FieldViolation(field=field, description=problem) for field, problem in error.violations.items()
         ]
         return _failure(code, error.message, *details, BadRequestDetail(field_violations=violations))
+    if isinstance(error, errors.RateLimited):
+        violation = QuotaFailure.Violation(subject=error.limit, description=error.message)
+        quota = QuotaFailure(violations=[violation])
+        return _failure(code, error.message, *details, quota, _retry_info(error.retry_after_ms))
     if isinstance(error, errors.TryAgain):
-        delay = Duration()
-        delay.FromMilliseconds(error.retry_after_ms)
-        return _failure(code, error.message, *details, RetryInfo(retry_delay=delay))
+        return _failure(code, error.message, *details, _retry_info(error.retry_after_ms))
     return _failure(code, error.message, *details)
 
 
@@ -88,10 +92,16 @@ def unimplemented_failure(method: str) -> Failure:
     return _failure(grpc.StatusCode.UNIMPLEMENTED, f"no such method: {method}")
 
 
-def _failure(code: grpc.StatusCode, message: str, *details: ErrorInfo | BadRequestDetail | RetryInfo) -> Failure:
+def _failure(code: grpc.StatusCode, message: str, *details: Message) -> Failure:
     status = Status(code=code.value[0], message=message)
     for detail in details:
         packed = Any()
         packed.Pack(detail)
         status.details.append(packed)
     return Failure(code, message, status)
+
+
+def _retry_info(retry_after_ms: int) -> RetryInfo:
+    delay = Duration()
+    delay.FromMilliseconds(retry_after_ms)
+    return RetryInfo(retry_delay=delay)

@@ -181,6 +181,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "TOO_MANY_TRANSFERS", "domain": "playclock", "metadata": {"pending": "256"}}
     """
+    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 32
+    """The caller has no more of a limit left. RetryInfo says when there is more, QuotaFailure and the metadata of which: its name in
+    the settings, how many calls a window has, and how long one is. Heartbeats of live sessions and ends never hear it.
+
+        {"reason": "RATE_LIMITED", "domain": "playclock",
+         "metadata": {"limit": "refused_otts_per_key", "quota": "600", "window_sec": "60"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason names what went wrong. It travels as the reason of a google.rpc.ErrorInfo whose domain is "playclock", without
@@ -346,5 +353,12 @@ ERROR_REASON_TOO_MANY_TRANSFERS: ErrorReason.ValueType  # 31
 """As many transfers of the account are pending as can be. Post or void some, or wait until some have expired.
 
     {"reason": "TOO_MANY_TRANSFERS", "domain": "playclock", "metadata": {"pending": "256"}}
+"""
+ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 32
+"""The caller has no more of a limit left. RetryInfo says when there is more, QuotaFailure and the metadata of which: its name in
+the settings, how many calls a window has, and how long one is. Heartbeats of live sessions and ends never hear it.
+
+    {"reason": "RATE_LIMITED", "domain": "playclock",
+     "metadata": {"limit": "refused_otts_per_key", "quota": "600", "window_sec": "60"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -15,7 +15,7 @@ from playclock_http.upstream import Upstream
 def endpoints(upstream: Upstream, proxies: TrustedProxies, now: Callable[[], datetime]) -> dict[str, Endpoint]:
     """Return the dialect's endpoints by path, the busiest first."""
     refuse = refuser(CODES, now)
-    game = GameCalls(upstream)
+    game = GameCalls(upstream, proxies)
     launcher = LauncherCalls(upstream, proxies)
     return {
         "/v1/game/session/heartbeat": Endpoint({"PATCH": game.heartbeat}, refuse),

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from playclock_http.endpoint import Refuser, Reply
 from playclock_http.playwave.codes import SENTENCES, Codes, code_of
+from playclock_http.ratelimit import headers_of
 from playclock_http.refusal import Refusal
 
 DataT = TypeVar("DataT")
@@ -81,7 +82,7 @@ def refuser(codes: Codes, now: Callable[[], datetime]) -> Refuser:
 def _refuse(codes: Codes, now: Callable[[], datetime], refusal: Refusal, request_id: str) -> Reply:
     status, code = code_of(refusal, codes)
     message = SENTENCES.get(refusal.reason) or refusal.message or HTTPStatus(status).phrase
-    headers: list[tuple[bytes, bytes]] = []
+    headers = headers_of(refusal)
     if refusal.retry_after_sec is not None:
         headers.append((b"retry-after", str(refusal.retry_after_sec).encode()))
     if refusal.allow is not None:

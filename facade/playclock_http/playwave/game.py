@@ -7,6 +7,7 @@ import grpc
 from playclock.v1 import session_service_pb2, session_service_pb2_grpc
 
 from playclock_http import fields
+from playclock_http.address import TrustedProxies
 from playclock_http.callers import Callers
 from playclock_http.endpoint import Reply
 from playclock_http.incoming import Incoming
@@ -39,17 +40,19 @@ _RESULTS: Final = {
 class GameCalls:
     """The handlers of the game-server calls."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, proxies: TrustedProxies) -> None:
         sessions = session_service_pb2_grpc.SessionServiceStub(upstream.channel)
         self._open_session = sessions.OpenSession
         self._heartbeat = sessions.Heartbeat
         self._end_session = sessions.EndSession
         self._callers = Callers(upstream)
         self._deadline_sec = upstream.deadline_sec
+        self._upstream = upstream
+        self._proxies = proxies
 
     async def verify(self, incoming: Incoming) -> Reply:
         """Redeem an OTT into a session. A refused OTT is an answer, not an error."""
-        metadata = _credentials(incoming)
+        metadata = self._credentials(incoming)
         try:
             body = incoming.decode(await incoming.body(), Verify)
             request_id = _idempotency_key(incoming)
@@ -66,7 +69,7 @@ class GameCalls:
 
     async def heartbeat(self, incoming: Incoming) -> Reply:
         """Keep a session alive."""
-        metadata = _credentials(incoming)
+        metadata = self._credentials(incoming)
         try:
             body = incoming.decode(await incoming.body(), Heartbeat)
         except Refusal as refusal:
@@ -83,7 +86,7 @@ class GameCalls:
 
     async def end(self, incoming: Incoming) -> Reply:
         """End a session."""
-        metadata = _credentials(incoming)
+        metadata = self._credentials(incoming)
         try:
             body = await _end_body(incoming)
         except Refusal as refusal:
@@ -98,16 +101,20 @@ class GameCalls:
         told = answer.client_play_duration_sec if answer.HasField("client_play_duration_sec") else None
         return success(incoming.request_id, EndAnswer("SUCCESS", answer.play_duration_sec, told))
 
+    def _credentials(self, incoming: Incoming) -> Metadata:
+        """Return the metadata of a game server's call. Raises Refusal (INVALID_API_KEY).
 
-def _credentials(incoming: Incoming) -> Metadata:
-    """Return the metadata of a game server's call. Raises Refusal (INVALID_API_KEY).
-
-    A call without a key is refused here and never made: a channel that has an identity of its own would lend it.
-    """
-    key = incoming.header(b"x-api-key")
-    if key is None or not _API_KEY.fullmatch(key):
-        raise Refusal("INVALID_API_KEY", "X-Api-Key: missing or malformed", status=grpc.StatusCode.UNAUTHENTICATED)
-    return (("x-api-key", key.decode("ascii")), ("x-request-id", incoming.request_id))
+        A call without a key is refused here and never made: a channel that has an identity of its own would lend it.
+        """
+        key = incoming.header(b"x-api-key")
+        if key is None or not _API_KEY.fullmatch(key):
+            raise Refusal("INVALID_API_KEY", "X-Api-Key: missing or malformed", status=grpc.StatusCode.UNAUTHENTICATED)
+        address = self._proxies.caller(incoming.peer, incoming.forwarded)
+        return (
+            ("x-api-key", key.decode("ascii")),
+            ("x-request-id", incoming.request_id),
+            *self._upstream.handing_on(address),
+        )
 
 
 def _idempotency_key(incoming: Incoming) -> str:

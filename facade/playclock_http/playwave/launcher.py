@@ -46,7 +46,7 @@ class LauncherCalls:
         self._end_launch = launches.EndLaunch
         self._callers = Callers(upstream)
         self._deadline_sec = upstream.deadline_sec
-        self._authorization = upstream.authorization
+        self._upstream = upstream
         self._proxies = proxies
 
     async def start(self, incoming: Incoming) -> Reply:
@@ -56,7 +56,7 @@ class LauncherCalls:
             body = incoming.decode(raw, LaunchStart)
         except Refusal as refusal:
             raise await self._callers.may_hear(refusal, metadata) from None
-        address = self._proxies.caller(incoming.peer, incoming.every(b"x-forwarded-for"))
+        address = self._proxies.caller(incoming.peer, incoming.forwarded)
         if not address:
             # An empty one would stand for the connection to the engine: the facade's own address would be the launcher's.
             nowhere = Refusal("NOT_PC_CAFE", "the caller has no address", status=grpc.StatusCode.PERMISSION_DENIED)
@@ -148,7 +148,8 @@ class LauncherCalls:
         metadata: Metadata = (
             ("x-launcher-credentials-bin", credentials.SerializeToString()),
             ("x-request-id", incoming.request_id),
-            *self._authorization,
+            *self._upstream.authorization,
+            *self._upstream.handing_on(self._proxies.caller(incoming.peer, incoming.forwarded)),
         )
         return body, metadata
 

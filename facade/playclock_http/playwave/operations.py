@@ -7,6 +7,7 @@ from playclock_http.operation import Answer, Operation, Parameter
 from playclock_http.playwave import launcher_schemas, schemas
 from playclock_http.playwave.codes import CODES, LAUNCH_END_CODES, Codes
 from playclock_http.playwave.envelope import Failure, Success
+from playclock_http.ratelimit import RATE_LIMIT_HEADERS
 
 SCHEMES: Final = {
     "ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "Key of the game's servers."},
@@ -25,11 +26,12 @@ _LAUNCHER: Final = ("LauncherId", "LauncherTimestamp", "LauncherNonce", "Launche
 
 _ALWAYS: Final = (
     *("BAD_REQUEST", "PERMISSION_DENIED", "REQUEST_TIMEOUT", "TOO_MUCH_CONTENTION", "STORE_UNAVAILABLE", "INTERNAL"),
+    "RATE_LIMITED",
 )
 _GAME_ALWAYS: Final = (*_ALWAYS, "INVALID_API_KEY")
 _LAUNCHER_ALWAYS: Final = (*(*_ALWAYS, "INVALID_API_KEY", "INVALID_SIGNATURE", "REQUEST_EXPIRED", "REQUEST_REPLAYED"),)
 _UNNAMED: Final = {429: "RATE_LIMITED", 504: "DEADLINE_EXCEEDED"}
-"""Statuses that come without a reason of ours."""
+"""Statuses that may come without a reason of ours."""
 
 _SENTENCES: Final = {
     400: "The request is malformed; the message names the field.",
@@ -46,6 +48,7 @@ _SENTENCES: Final = {
     504: "The engine did not answer in time.",
 }
 _RETRY_AFTER: Final = {"Retry-After": "Seconds to wait, where that is known."}
+_HEADERS: Final[Mapping[int, Mapping[str, str]]] = {429: {**_RETRY_AFTER, **RATE_LIMIT_HEADERS}, 503: _RETRY_AFTER}
 
 
 def _answers(
@@ -68,7 +71,7 @@ def _answers(
         answers[status] = Answer(
             description=f"{_SENTENCES[status]} Codes: {names}.",
             bodies=(Failure,),
-            headers=_RETRY_AFTER if status in {429, 503} else {},
+            headers=_HEADERS.get(status, {}),
         )
     return answers
 
