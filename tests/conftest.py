@@ -19,6 +19,7 @@ from playclock.engine import OPERATOR, Caller, Engine, Role
 from playclock.engine.authority import Connect
 from playclock.engine.history import FilledArchive
 from playclock.engine.records import ACCOUNTS, SESSIONS
+from playclock.engine.sealing import Sealer
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.stores.base import Commit, Conflict, Due, Record, Store, StoredEvent, StoreUnavailable
 from playclock.stores.urls import open_store
@@ -327,6 +328,7 @@ async def make_engine(clock: ManualClock) -> AsyncIterator[EngineMaker]:
             archive: FilledArchive | None = None,
             connect: Connect | None = None,
             limits: LimitRules | None = None,
+            sealer: Sealer | None = None,
         ) -> Engine:
             engine = Engine(
                 store,
@@ -338,6 +340,7 @@ async def make_engine(clock: ManualClock) -> AsyncIterator[EngineMaker]:
                 archive=archive,
                 connect=connect,
                 limits=limits,
+                sealer=sealer,
             )
             return await stack.enter_async_context(engine)
 

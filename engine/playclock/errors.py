@@ -10,12 +10,14 @@ its own codes. What a correct caller meets every day is no error but a value tha
     ├── PermissionDenied           ask somebody who may
     │   └── NotPcCafe
     ├── NotFound                   stop asking for it
-    │   ├── GameNotFound  LaunchNotFound  SessionNotFound  AccountNotFound  CafeNotFound  TransferNotFound
+    │   ├── GameNotFound  LaunchNotFound  SessionNotFound  AccountNotFound  CafeNotFound  TransferNotFound  KeyNotFound
     ├── WrongState                 stop: it is over
     │   ├── LaunchEnded  SessionEnded  SessionEnding  AlreadyEnded  AlreadyReversed  InsufficientCredit  TransferClosed
+    │   ├── KeyInactive
     ├── RequestIdReused            use a new request id
     ├── TransferIdReused           use a new transfer id
     ├── TooManyTransfers           post or void some first
+    ├── TooManyKeys                revoke one first
     ├── CursorExpired              list, then watch anew
     ├── RateLimited                call less often, and again after the time that it names
     ├── NoArchive                  ask a server that keeps one
@@ -127,6 +129,12 @@ class TransferNotFound(NotFound):
     reason = "TRANSFER_NOT_FOUND"
 
 
+class KeyNotFound(NotFound):
+    """There is no such key."""
+
+    reason = "KEY_NOT_FOUND"
+
+
 class WrongState(EngineError):
     """It is over, or nearly."""
 
@@ -173,6 +181,12 @@ class TransferClosed(WrongState):
     reason = "TRANSFER_CLOSED"
 
 
+class KeyInactive(WrongState):
+    """The key has been revoked, or has expired. The metadata says which."""
+
+    reason = "KEY_INACTIVE"
+
+
 class NoArchive(EngineError):
     """This server keeps no archive."""
 
@@ -206,6 +220,12 @@ class RateLimited(EngineError):
         super().__init__("too many requests, try again later", limit=limit, quota=quota, window_sec=window_sec)
         self.limit = limit
         self.retry_after_ms = retry_after_ms
+
+
+class TooManyKeys(EngineError):
+    """As many keys of the owner are alive as can be."""
+
+    reason = "TOO_MANY_KEYS"
 
 
 class CursorExpired(EngineError):

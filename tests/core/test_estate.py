@@ -180,16 +180,21 @@ class TestLookUps:
     def test_a_game_is_found_by_the_hash_of_any_of_its_keys(self) -> None:
         two_keys = replace(GAME, api_key_hashes=(hash_key("old"), hash_key("new")))
         estate = Estate([two_keys, OTHER_GAME])
-        assert estate.game_of_key[hash_key("old")] == estate.game_of_key[hash_key("new")] == GAME.id
-        assert estate.game_of_key[hash_key("another")] == OTHER_GAME.id
-        assert hash_key("unknown") not in estate.game_of_key
+        found = {key: estate.credential_of("game", key, 0) for key in ("old", "new", "another", "unknown")}
+        owners = {key: credential and credential.owner for key, credential in found.items()}
+        assert owners == {
+            "old": f"game/{GAME.id}",
+            "new": f"game/{GAME.id}",
+            "another": f"game/{OTHER_GAME.id}",
+            "unknown": None,
+        }
 
     def test_of_a_key_only_the_hash_is_kept(self) -> None:
         assert hash_key("dev-game-key") == hashlib.sha256(b"dev-game-key").digest()
 
     @pytest.mark.parametrize("key", ["", "\ud800", "é", "\0"])
     def test_any_text_can_be_looked_up_as_a_key(self, key: str) -> None:
-        assert hash_key(key) not in Estate([GAME]).game_of_key
+        assert Estate([GAME]).credential_of("game", key, 0) is None
 
     @pytest.mark.parametrize(
         ("resource", "key"),

@@ -3,13 +3,14 @@
 Small, read by every call and changed by hand, so each process keeps the whole of it in memory as one `Estate`.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
+from playclock.core.credentials import Credential, Named, digest_of, is_alive, newest_first
 from playclock.core.grants import FailurePolicy
 from playclock.core.ids import partition_of
 from playclock.core.tariff import Tariff
@@ -25,7 +26,7 @@ DEADLINE_MS_MAX: Final = 10_000
 
 
 class Game(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
-    """A game. Of its servers' keys only the SHA-256 is kept."""
+    """A game. Of its servers' keys only the SHA-256 is kept, and each becomes a credential when the game is applied."""
 
     id: str
     number: int
@@ -80,6 +81,8 @@ class Provider(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=T
     """How long to wait for an answer."""
     reserve_ms: int
     """How much to ask for ahead, where a lease is not enough."""
+    sealed_by: str = ""
+    """Id of the master key under which the token lies in the store; empty where it lies there as it is."""
 
 
 class Launcher(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
@@ -116,7 +119,7 @@ class MatchClient(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_onl
 
 
 class Service(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
-    """An internal service. Of its bearer tokens only the SHA-256 is kept."""
+    """An internal service. Of its tokens only the SHA-256 is kept; each becomes a credential when the service is applied."""
 
     id: str
     token_hashes: tuple[bytes, ...]
@@ -127,9 +130,9 @@ class Service(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=Tr
 
 
 Signer = Launcher | Agent | Developer | MatchClient
-"""Who has secrets to sign with: several while a key is rotated, the newest first."""
+"""Who has secrets to sign with. `secrets` is what a file says; each becomes a credential when it is applied."""
 
-Resource = Game | Tariff | AccountPlan | Cafe | Launcher | Agent | Developer | MatchClient | Provider | Service
+Resource = Game | Tariff | AccountPlan | Cafe | Launcher | Agent | Developer | MatchClient | Provider | Service | Credential
 
 KINDS: Mapping[str, type[Resource]] = {
     "game": Game,
@@ -142,6 +145,7 @@ KINDS: Mapping[str, type[Resource]] = {
     "matchclient": MatchClient,
     "provider": Provider,
     "service": Service,
+    "credential": Credential,
 }
 """The kinds of resources, as their keys name them."""
 
@@ -161,9 +165,54 @@ def resource_key(resource: Resource) -> str:
     return f"00:{kind}:{resource.id}"
 
 
-def hash_key(api_key: str) -> bytes:
-    """Return what is kept of an API key or a bearer token. They are random, so a plain SHA-256 gives nothing away."""
-    return hashlib.sha256(api_key.encode("utf-8", "surrogatepass")).digest()
+hash_key = digest_of
+"""Returns what is kept of an API key or a bearer token."""
+
+OWNERS: Mapping[str, type[Resource]] = {
+    "game": Game,
+    "service": Service,
+    "launcher": Launcher,
+    "agent": Agent,
+    "developer": Developer,
+    "match_client": MatchClient,
+}
+"""Who may hold credentials, as a provisioning file calls them."""
+_PLURALS: Final = {"game": "api_keys", "service": "tokens"}
+_WORDS: Final = {kind: word for word, kind in OWNERS.items()}
+
+
+def owner_of(kind: type[Resource], resource_id: str | int) -> str:
+    """Return how credentials name their owner: "game/ID"."""
+    return f"{_WORDS[kind]}/{resource_id}"
+
+
+def is_owner(resource: Resource) -> bool:
+    """Whether a resource may hold credentials."""
+    return type(resource) in _WORDS
+
+
+def named_by(resource: Resource) -> Iterator[Named]:
+    """Yield the credentials that a resource names."""
+    if isinstance(resource, Game):
+        owner = owner_of(Game, resource.id)
+        yield from (Named(owner, digest=digest) for digest in resource.api_key_hashes)
+    elif isinstance(resource, Service):
+        owner = owner_of(Service, resource.id)
+        yield from (Named(owner, digest=digest) for digest in resource.token_hashes)
+    elif isinstance(resource, Signer):
+        owner = owner_of(type(resource), resource.id)
+        yield from (Named(owner, secret=secret) for secret in resource.secrets)
+
+
+def without_credentials(resource: R) -> R:
+    """Return the resource as it lies in the store: its credentials are records of their own."""
+    if isinstance(resource, Game):
+        return replace(resource, api_key_hashes=()) if resource.api_key_hashes else resource
+    if isinstance(resource, Service):
+        return replace(resource, token_hashes=()) if resource.token_hashes else resource
+    if isinstance(resource, Signer):
+        return replace(resource, secrets=()) if resource.secrets else resource
+    return resource
 
 
 class Estate:
@@ -179,12 +228,20 @@ class Estate:
         self.providers = {provider.id: provider for provider in self._all(Provider)}
         self.launchers = {launcher.id: launcher for launcher in self._all(Launcher)}
         self.match_clients = self._all(MatchClient)
-        self._secrets = {
-            (type(signer), str(signer.id)): signer.secrets for signer in self.resources.values() if isinstance(signer, Signer)
+        self.credentials = {credential.id: credential for credential in self._all(Credential)}
+        held: dict[str, list[Credential]] = {
+            owner_of(type(each), each.id): [] for each in self.resources.values() if is_owner(each)
         }
-        self.game_of_key = {digest: game.id for game in self.games.values() for digest in game.api_key_hashes}
+        for credential in self.all_credentials():
+            held.setdefault(credential.owner, []).append(credential)
+        self._held = {owner: newest_first(credentials) for owner, credentials in held.items()}
+        self._by_digest = {
+            (credential.owner.partition("/")[0], credential.digest): credential
+            for credentials in self._held.values()
+            for credential in credentials
+            if credential.digest and credential.revoked_ms is None
+        }
         self.services = services = self._all(Service)
-        self.service_of_token = {digest: service.id for service in services for digest in service.token_hashes}
         self.service_of_certificate = {name: service.id for service in services for name in service.certificates}
         self._allowed = {service.id: frozenset(service.allow) for service in services}
         self._networks: dict[tuple[int, int], dict[int, Cafe]] = {}
@@ -209,9 +266,31 @@ class Estate:
                     return cafe
         return None
 
-    def secrets_of(self, kind: type[Signer], signer_id: str) -> tuple[bytes, ...] | None:
-        """Return the secrets of a signer, newest first; none for an agent without a token, None for nobody."""
-        return self._secrets.get((kind, signer_id))
+    def credential_of(self, kind: str, secret: str, now_ms: int) -> Credential | None:
+        """Return the credential that a game's API key or a service's bearer token is, if it is alive.
+
+        It is looked up by its hash, so that how long it takes says nothing about how nearly right a guess was.
+        """
+        credential = self._by_digest.get((kind, digest_of(secret)))
+        return credential if credential is not None and is_alive(credential, now_ms) else None
+
+    def held_by(self, owner: str) -> tuple[Credential, ...] | None:
+        """Return all credentials of an owner, "game/ID", newest first, ended ones too; None for nobody."""
+        return self._held.get(owner)
+
+    def signing_as(self, kind: type[Signer], signer_id: str, now_ms: int) -> tuple[Credential, ...] | None:
+        """Return a signer's credentials that are alive, newest first; none for an agent without a token, None for nobody."""
+        held = self._held.get(owner_of(kind, signer_id))
+        return None if held is None else tuple(credential for credential in held if is_alive(credential, now_ms))
+
+    def all_credentials(self) -> Iterator[Credential]:
+        """Yield all credentials, also those that resources still name themselves, as an older version wrote them."""
+        yield from self.credentials.values()
+        for resource in self.resources.values():
+            for named in named_by(resource):
+                yield Credential(
+                    id="", owner=named.owner, created_ms=0, digest=named.digest, secret=named.secret, is_provisioned=True
+                )
 
     def may_call(self, service_id: str, rpc: str) -> bool:
         """Whether a service's list allows an RPC, such as "SessionService/GetSession"."""
@@ -256,19 +335,18 @@ def problems(estate: Estate) -> dict[str, str]:
 
 def _claims(estate: Estate) -> Iterator[tuple[object, str, str]]:
     """Yield what can be one resource's alone, whose it is, and a sentence for where it is another's too."""
+    for credential in estate.all_credentials():
+        if credential.digest:
+            kind = credential.owner.partition("/")[0]
+            yield (kind, credential.digest), credential.owner, f"one of its {_PLURALS[kind]} is another {kind}'s too"
     for game in estate.games.values():
-        for digest in game.api_key_hashes:
-            yield digest, f"game/{game.id}", "one of its api_keys is another game's too"
         yield game.number or object(), f"game/{game.id}", f"number {game.number} is another game's too"
     for cafe in estate.cafes.values():
         for network in cafe.networks:
             yield network, f"cafe/{cafe.id}", f"the network {network} is another cafe's too"
     for service in estate.services:
-        owner = f"service/{service.id}"
-        for digest in service.token_hashes:
-            yield ("token", digest), owner, "one of its tokens is another service's too"
         for name in service.certificates:
-            yield ("certificate", name), owner, f"the certificate {name} is another service's too"
+            yield ("certificate", name), f"service/{service.id}", f"the certificate {name} is another service's too"
 
 
 def _cafe_problem(estate: Estate, cafe: Cafe) -> str | None:

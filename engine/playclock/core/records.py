@@ -26,6 +26,12 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     data: bytes
 
 
+class KeyUses(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """When keys were last used, by their ids: to the hour."""
+
+    used_ms: dict[str, int]
+
+
 class ServerSessions(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The live sessions that one game server opened in one partition."""
 

@@ -49,25 +49,29 @@ class Callers:
     def game(self, api_key: str) -> Caller:
         """Return the game whose key this is. Raises InvalidApiKey.
 
-        Keys are looked up by their hash, so that how long it takes says nothing about how nearly right a guess was.
+        One that was revoked or has expired is refused as an unknown one is.
         """
-        game_id = self._context.estate.game_of_key.get(hash_key(api_key))
-        if game_id is None:
+        context, now_ms = self._context, self._context.clock.now_ms()
+        credential = context.estate.credential_of("game", api_key, now_ms)
+        if credential is None:
             raise InvalidApiKey("API Key is invalid or inactive")
-        return Caller(Role.GAME, game_id)
+        context.uses[credential.id] = now_ms
+        return Caller(Role.GAME, credential.owner.removeprefix("game/"))
 
     def bearer(self, token: str) -> Caller:
         """Return the operator or the internal service whose bearer token this is. Raises InvalidApiKey.
 
-        A service's is looked up by its hash, as a game's key is.
+        A service's is looked up by its hash, as a game's key is, and may have ended like one.
         """
         given = hash_key(token)
         if any(hmac.compare_digest(given, known) for known in self._operator_hashes):
             return OPERATOR
-        service_id = self._context.estate.service_of_token.get(given)
-        if service_id is None:
+        context, now_ms = self._context, self._context.clock.now_ms()
+        credential = context.estate.credential_of("service", token, now_ms)
+        if credential is None:
             raise InvalidApiKey("the bearer token is invalid")
-        return Caller(Role.SERVICE, service_id)
+        context.uses[credential.id] = now_ms
+        return Caller(Role.SERVICE, credential.owner.removeprefix("service/"))
 
     def certified(self, names: Sequence[str]) -> Caller | None:
         """Return the operator or the service whose verified certificate has these names; None for a certificate of nobody's.

@@ -40,6 +40,8 @@ class Context:
         self.outages: tuple[Outage, ...] = ()
         self.archived: Callable[[], Mapping[int, int]] | None = None
         """Tells how far each partition's events have been archived; None where no archive waits for them."""
+        self.uses: dict[str, int] = {}
+        """When each key was last used here, by its id."""
         self.unconfirmed: deque[str] = deque()
         """Ids of sessions whose end a partner has to be asked about."""
 

@@ -19,12 +19,15 @@ from playclock.engine.estate import EstateKeeper
 from playclock.engine.feed import Feed
 from playclock.engine.heartbeats import Heartbeats
 from playclock.engine.history import FilledArchive, History, NoHistory
+from playclock.engine.keys import Keys
+from playclock.engine.keyuses import KeyUses
 from playclock.engine.launches import Launches
 from playclock.engine.limits import SHARE_SEC
 from playclock.engine.listing import Listing
 from playclock.engine.partners import Partners
 from playclock.engine.pulse import BEAT_MS, PulseKeeper
 from playclock.engine.records import Records
+from playclock.engine.sealing import Sealer, SealError
 from playclock.engine.sessions import Sessions
 from playclock.engine.signatures import Signatures
 from playclock.engine.sweeper import Sweeper
@@ -36,6 +39,8 @@ from playclock.stores.memory import MemoryStore
 SWEEP_SEC: Final = 1.0
 REFRESH_SEC: Final = 0.5
 """How often the estate's revision is looked at: a change is in force everywhere within a second."""
+USES_SEC: Final = 60.0
+"""How often it is looked whether keys were used that the store does not know to be in use."""
 FINISH_SEC: Final = 5.0
 """How long archiving the rest may hold up an engine that stops."""
 
@@ -65,12 +70,14 @@ class Engine:
         connect: Connect | None = None,
         limits: LimitRules | None = None,
         shares_limits: bool | None = None,
+        sealer: Sealer | None = None,
     ) -> None:
         """Put an engine together; `background` False leaves out sweeps, pulse, estate polling and archiving.
 
         With an `archive` of its store, the engine has settlements to show; without one it says NoArchive. `connect` reaches
         the partners of the estate. `limits` are the default ones unless given. What was counted of them is shared with other
-        processes if `shares_limits`; left out, where the store lies on a server that many can share.
+        processes if `shares_limits`; left out, where the store lies on a server that many can share. `sealer` encrypts secrets
+        in the store; without one they lie there as they are.
         """
         self.clock = clock or SystemClock()
         self.timers = timers or Timers()
@@ -99,7 +106,9 @@ class Engine:
             context.turns.listeners.append(archive.wake)
         self.callers = Callers(context, operator_tokens=operator_tokens, operator_certificates=operator_certificates)
         self.signatures = Signatures(context)
-        self.estate = EstateKeeper(context)
+        self.estate = EstateKeeper(context, sealer or Sealer())
+        self.keys = Keys(context, self.estate)
+        self.key_uses = KeyUses(context)
         self.partners = Partners(context, connect)
         self.launches = Launches(context, self.partners)
         self.sessions = Sessions(context, self.partners)
@@ -116,8 +125,8 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        """Read the estate, note an outage that ends now, and begin to sweep."""
-        await self.estate.refresh()
+        """Read the estate, note an outage that ends now, and begin to sweep. Raises SealError, StoreAway."""
+        await self.estate.open()
         if self._background:
             await self._pulse.beat()
             jobs: dict[str, tuple[float, Callable[[], Awaitable[object]]]] = {
@@ -126,6 +135,7 @@ class Engine:
                 "closer": (SWEEP_SEC, self.closer.close),
                 "estate": (REFRESH_SEC, self.estate.refresh),
                 "limits": (SHARE_SEC, self.limits.share),
+                "uses": (USES_SEC, self.key_uses.write),
             }
             self.counts.failed_jobs.update(dict.fromkeys(jobs, 0))
             self._tasks = [
@@ -173,6 +183,7 @@ class Engine:
         swept = await self.sweeper.sweep()
         if not self._background:
             await self.closer.close()
+            await self.key_uses.write()
             if self.archive is not None:
                 await self.archive.project()
         return swept
@@ -197,6 +208,9 @@ class Engine:
             except EngineError as error:
                 failed[name] += 1
                 _log.warning("background job failed", extra={"fields": {"job": name, "reason": error.reason}})
+            except SealError as error:
+                failed[name] += 1
+                _log.error("background job failed", extra={"fields": {"job": name, "cause": str(error)}})
             except Exception:  # noqa: BLE001 - see below
                 # The outermost boundary of a background job: whatever it met, the next tick has to come.
                 failed[name] += 1

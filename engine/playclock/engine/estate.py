@@ -1,6 +1,7 @@
 """The estate in force: read at the start, followed as others change it, changed as a whole."""
 
-from collections.abc import Sequence
+import secrets as randomness
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -9,7 +10,22 @@ from msgspec.structs import replace
 from playclock.core.accounts import why_no_currency
 from playclock.core.charge import Account
 from playclock.core.codec import Codec, encode
-from playclock.core.estate import DIRECTORY_KEY, KINDS, AccountPlan, Directory, Estate, Resource, problems, resource_key
+from playclock.core.credentials import Credential, Reconciled, reconcile
+from playclock.core.estate import (
+    DIRECTORY_KEY,
+    KINDS,
+    AccountPlan,
+    Directory,
+    Estate,
+    Provider,
+    Resource,
+    is_owner,
+    named_by,
+    owner_of,
+    problems,
+    resource_key,
+    without_credentials,
+)
 from playclock.core.ids import account_key, kind_of
 from playclock.core.ledger import TransferKind, credit_transfer
 from playclock.core.outbox import Audit
@@ -17,9 +33,13 @@ from playclock.engine.audit import listed
 from playclock.engine.callers import OPERATOR, Caller
 from playclock.engine.context import Context
 from playclock.engine.requests import name_of
+from playclock.engine.sealing import Sealer
 from playclock.engine.work import Work
 from playclock.errors import BadRequest, TooMuchContention
 from playclock.stores.base import ABSENT, UNMOVED, Commit, Event, Put, StoreUnavailable
+
+ATTEMPTS_MAX: Final = 10
+"""How often a change is tried anew before its caller is told that others are in the way."""
 
 _DIRECTORIES: Final = Codec(Directory)
 _RESOURCES: Final = {kind: Codec(resource) for kind, resource in KINDS.items()}
@@ -32,64 +52,147 @@ class Changes(msgspec.Struct, frozen=True):
     revision: int
     created: Sequence[str]
     updated: Sequence[str]
+    inactive: Sequence[Credential] = ()
+    """Keys that the resources name, and that stay revoked or expired."""
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """A change of the estate: one commit."""
+
+    puts: Sequence[Resource] = ()
+    drops: Sequence[Credential] = ()
+    told: Sequence[Audit] = ()
+
+
+class _Application(msgspec.Struct, frozen=True):
+    """What resources change where they are applied."""
+
+    edit: Edit
+    created: Sequence[str]
+    updated: Sequence[str]
+    inactive: Sequence[Credential]
 
 
 class EstateKeeper:
     """Keeps `Context.estate` in step with the store."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, sealer: Sealer) -> None:
         self._context = context
+        self._sealer = sealer
+
+    async def open(self) -> None:
+        """Read the estate, and write anew what an older version wrote, or what lies there unsealed though it can be sealed.
+
+        Raises SealError where the secrets cannot be read, StoreAway, TooMuchContention.
+        """
+        await self.refresh()
+        if self._left_over(self._context.estate).puts:
+            await self.edit(self._left_over)
 
     async def refresh(self) -> None:
-        """Read the estate anew if anybody has changed it. Raises StoreAway."""
+        """Read the estate anew if anybody has changed it. Raises SealError, StoreAway."""
         version, _ = await self._directory()
         if version != self._context.estate.revision:
             self._context.estate = (await self._read())[0]
 
+    async def edit(self, decide: Callable[[Estate], Edit]) -> None:
+        """Change the estate as `decide` says, who sees it as it is now, and again when others were faster.
+
+        Raises what `decide` raises, SealError, StoreAway, TooMuchContention.
+        """
+        for _ in range(ATTEMPTS_MAX):
+            current, versions = await self._read()
+            edit = decide(current)
+            if not (edit.puts or edit.drops):
+                self._context.estate = current
+                return
+            if await self._commit(current, versions, edit):
+                return
+        raise TooMuchContention("others kept changing the estate")
+
+    async def reseal(self, told: Callable[[int], Audit]) -> int:
+        """Seal all secrets under the current master key, and return how many were not. Raises as `edit` does."""
+        resealed = 0
+
+        def decide(estate: Estate) -> Edit:
+            nonlocal resealed
+            puts = [resource for resource in estate.resources.values() if not self._sealer.is_current(resource)]
+            resealed = len(puts)
+            return Edit(puts, told=[told(resealed)] if puts else [])
+
+        await self.edit(decide)
+        return resealed
+
     async def apply(self, resources: Sequence[Resource], *, validate_only: bool = False, caller: Caller = OPERATOR) -> Changes:
         """Create and update resources, all or nothing, and tell who did. What is not named stays.
 
-        Raises BadRequest where the estate would not fit together, StoreAway, TooMuchContention.
+        Raises BadRequest where the estate would not fit together, SealError, StoreAway, TooMuchContention.
         """
-        for _ in range(10):
+        for _ in range(ATTEMPTS_MAX):
             current, versions = await self._read()
-            wanted = {resource_key(resource): resource for resource in resources}
-            created = [key for key in wanted if key not in current.resources]
-            updated = [key for key in wanted if key in current.resources and current.resources[key] != wanted[key]]
-            estate = Estate({**current.resources, **wanted}.values(), current.revision + 1)
+            applied = self._application(current, resources)
+            estate = _edited(current, applied.edit)
             found = problems(estate)
             plans = [resource for resource in resources if isinstance(resource, AccountPlan)]
             found = found or await self._currency_problems(plans)
             if found:
                 raise BadRequest(found)
+            changes = Changes(current.revision, _names(applied.created), _names(applied.updated), applied.inactive)
             if validate_only:
-                return Changes(current.revision, _names(created), _names(updated))
+                return changes
             await self._keep_accounts(estate, {plan.id for plan in plans})
-            if not (created or updated):
-                return Changes(current.revision, _names(created), _names(updated))
-            puts = [
-                Put(key=key, expect=versions.get(key, ABSENT), data=encode(wanted[key]), due_ms=UNMOVED)
-                for key in (*created, *updated)
-            ]
-            directory = Directory(tuple(estate.resources))
-            puts.append(Put(key=DIRECTORY_KEY, expect=current.revision, data=encode(directory), due_ms=UNMOVED))
-            changes = Changes(estate.revision, _names(created), _names(updated))
-            if (await self._commit(Commit(partition=_PARTITION, puts=puts, events=(self._audit(caller, changes),)))) is None:
-                self._context.estate = estate
+            if not (applied.created or applied.updated):
+                self._context.estate = current
+                return changes
+            changes = replace(changes, revision=current.revision + 1)
+            if await self._commit(current, versions, replace(applied.edit, told=[self._audit(caller, changes)])):
                 return changes
         raise TooMuchContention("others kept changing the estate")
 
-    def _audit(self, caller: Caller, changes: Changes) -> Event:
-        now_ms = self._context.clock.now_ms()
+    def _audit(self, caller: Caller, changes: Changes) -> Audit:
         parts = (listed("created", changes.created), listed("updated", changes.updated))
-        told = Audit(
-            now_ms,
+        return Audit(
+            self._context.clock.now_ms(),
             name_of(caller),
             "ApplyProvisioning",
             f"revision/{changes.revision}",
             "; ".join(part for part in parts if part),
         )
-        return Event(data=encode(told), retain_until_ms=now_ms + self._context.timers.tombstone_retention_ms)
+
+    def _application(self, current: Estate, resources: Sequence[Resource]) -> _Application:
+        wanted = {resource_key(resource): without_credentials(resource) for resource in resources}
+        credentials = self._reconciled(current, resources)
+        touched = {credential.owner for credential in (*credentials.created, *credentials.dropped)}
+        created = [key for key in wanted if key not in current.resources]
+        updated = [
+            key
+            for key, resource in wanted.items()
+            if key in current.resources and (_is_other(current.resources[key], resource) or _owner(resource) in touched)
+        ]
+        puts = [*(wanted[key] for key in (*created, *updated)), *credentials.created]
+        return _Application(Edit(puts, credentials.dropped), created, updated, credentials.inactive)
+
+    def _reconciled(self, current: Estate, resources: Sequence[Resource]) -> Reconciled:
+        return reconcile(
+            current.credentials.values(),
+            [named for resource in resources for named in named_by(resource)],
+            [owner for owner in map(_owner, resources) if owner is not None],
+            now_ms=self._context.clock.now_ms(),
+            new_id=new_credential_id,
+        )
+
+    def _left_over(self, estate: Estate) -> Edit:
+        """Return what has to be written anew: resources that still hold credentials themselves, and what is not sealed."""
+        naming = [resource for resource in estate.resources.values() if any(named_by(resource))]
+        credentials = self._reconciled(estate, naming)
+        unsealed = [
+            resource
+            for resource in estate.resources.values()
+            if isinstance(resource, Credential | Provider) and not resource.sealed_by and not self._sealer.is_current(resource)
+        ]
+        dropped = {credential.id for credential in credentials.dropped}
+        kept = [resource for resource in unsealed if resource.id not in dropped]
+        return Edit([*map(without_credentials, naming), *credentials.created, *kept], credentials.dropped)
 
     async def _currency_problems(self, plans: Sequence[AccountPlan]) -> dict[str, str]:
         """Return which of the accounts that are there already cannot be kept in their plan's currency."""
@@ -166,15 +269,60 @@ class EstateKeeper:
             if (await self._directory())[0] != revision:
                 continue  # changed in between: what was read belongs to no one revision
             found = {key: record for key, record in zip(directory.keys, records, strict=True) if record is not None}
-            resources = [_RESOURCES[kind_of(key)].decode(record.data) for key, record in found.items()]
+            resources = [self._sealer.opened(_RESOURCES[kind_of(key)].decode(record.data)) for key, record in found.items()]
             return Estate(resources, revision), {key: record.version for key, record in found.items()}
 
-    async def _commit(self, commit: Commit) -> object | None:
+    async def _commit(self, current: Estate, versions: Mapping[str, int], edit: Edit) -> bool:
+        """Commit an edit of the estate; False where others were faster. What is told is told with it."""
+        context, now_ms = self._context, self._context.clock.now_ms()
+        edit = replace(edit, puts=[self._sealer.marked(resource) for resource in edit.puts])
+        estate = _edited(current, edit)
+        puts = [self._put(versions, resource) for resource in edit.puts]
+        for credential in edit.drops:
+            # Nobody reads it again. What it was is overwritten at once, and the rest goes when the store next collects.
+            emptied = replace(credential, digest=b"", secret=b"", sealed_by="")
+            puts.append(replace(self._put(versions, emptied), retain_until_ms=now_ms))
+        directory = Directory(tuple(estate.resources))
+        puts.append(Put(key=DIRECTORY_KEY, expect=current.revision, data=encode(directory), due_ms=UNMOVED))
+        retain_until_ms = now_ms + context.timers.tombstone_retention_ms
+        events = [Event(data=encode(audit), retain_until_ms=retain_until_ms) for audit in edit.told]
         try:
-            (conflict,) = await self._context.records.store.commit([commit])
+            (conflict,) = await context.records.store.commit([Commit(partition=_PARTITION, puts=puts, events=events)])
         except StoreUnavailable as error:
-            raise self._context.records.away() from error
-        return conflict
+            raise context.records.away() from error
+        if conflict is not None:
+            return False
+        context.estate = estate
+        if events:
+            for listener in context.turns.listeners:
+                listener()
+        return True
+
+    def _put(self, versions: Mapping[str, int], resource: Resource) -> Put:
+        key = resource_key(resource)
+        return Put(key=key, expect=versions.get(key, ABSENT), data=encode(self._sealer.sealed(resource)), due_ms=UNMOVED)
+
+
+def new_credential_id() -> str:
+    """Make an id, from the operating system's randomness. It has nothing of the secret."""
+    return f"key_{randomness.token_hex(8)}"
+
+
+def _edited(current: Estate, edit: Edit) -> Estate:
+    resources = dict(current.resources)
+    for credential in edit.drops:
+        del resources[resource_key(credential)]
+    resources |= {resource_key(resource): resource for resource in edit.puts}
+    return Estate(resources.values(), current.revision + 1)
+
+
+def _owner(resource: Resource) -> str | None:
+    return owner_of(type(resource), resource.id) if is_owner(resource) else None
+
+
+def _is_other(stored: Resource, wanted: Resource) -> bool:
+    """Whether a resource differs from the stored one in more than the master key that sealed it."""
+    return (replace(stored, sealed_by="") if isinstance(stored, Provider) else stored) != wanted
 
 
 def _differs(account: Account, plan: AccountPlan) -> bool:

@@ -14,7 +14,7 @@ from playclock.core.codec import Codec
 from playclock.core.ids import kind_of
 from playclock.core.launch import Launch, Seat
 from playclock.core.ott import Ott
-from playclock.core.records import Answer, Claim, Nonce, Pulse, ServerSessions, Window
+from playclock.core.records import Answer, Claim, KeyUses, Nonce, Pulse, ServerSessions, Window
 from playclock.core.session import Session
 from playclock.core.transfers import TwoPhase
 from playclock.errors import StoreAway
@@ -34,6 +34,7 @@ CLAIMS: Final = Codec(Claim)
 NONCES: Final = Codec(Nonce)
 SERVERS: Final = Codec(ServerSessions)
 PULSES: Final = Codec(Pulse)
+KEY_USES: Final = Codec(KeyUses)
 TOP_UPS: Final = Codec(TopUp)
 TRANSFERS: Final = Codec(TwoPhase)
 WINDOWS: Final = Codec(Window)
@@ -50,6 +51,7 @@ _CODECS: Final[Mapping[str, Codec[Any]]] = {
     "signature": NONCES,
     "server": SERVERS,
     "pulse": PULSES,
+    "keyuses": KEY_USES,
     "topup": TOP_UPS,
     "transfer": TRANSFERS,
     "limit": WINDOWS,

@@ -7,10 +7,11 @@ import msgspec
 from msgspec.structs import replace
 
 from playclock.core.codec import encode
+from playclock.core.credentials import Credential
 from playclock.core.estate import Agent, Developer, Launcher, MatchClient, Signer
 from playclock.core.ids import nonce_key, request_id_of, signature_key
 from playclock.core.records import Nonce
-from playclock.core.signing import PROOFS, HttpRequest, Proof, Scheme, check
+from playclock.core.signing import PROOFS, HttpRequest, Proof, Scheme, check, is_proof_of
 from playclock.core.signing.agent import agent_headers, text_to_send
 from playclock.core.signing.headers import method_problem, path_problem
 from playclock.core.signing.launcher import launcher_headers, launcher_proof
@@ -107,10 +108,11 @@ class Signatures:
 
         An agent's body carries its own time. Without a `message_id` a message gets a new one. Raises BadRequest.
         """
-        secrets = self._secrets(scheme, signer)
+        now_ms = self._context.clock.now_ms()
+        secrets = [credential.secret for credential in self._credentials(scheme, signer, now_ms) or ()]
         if not secrets:
             raise BadRequest({"key_id": "nobody of this scheme has this id and a secret"})
-        now_ms, newest = self._context.clock.now_ms(), secrets[0]
+        newest = secrets[0]
         seconds = str(now_ms // 1000)
         if scheme is Scheme.AGENT:
             body = text_to_send(body)
@@ -133,23 +135,26 @@ class Signatures:
             )
         return Outgoing(headers=headers, body=body)
 
-    def _secrets(self, scheme: Scheme, signer: str) -> tuple[bytes, ...] | None:
-        """Return the signer's keys, newest first; None for nobody."""
-        secrets = self._context.estate.secrets_of(_SIGNERS[scheme][1], signer)
-        if secrets is None or scheme is not Scheme.STANDARD_WEBHOOKS:
-            return secrets
-        return tuple(webhook_key(secret) for secret in secrets)
+    def _credentials(self, scheme: Scheme, signer: str, now_ms: int) -> tuple[Credential, ...] | None:
+        """Return the signer's keys that are alive, newest first, each with what it signs with; None for nobody."""
+        alive = self._context.estate.signing_as(_SIGNERS[scheme][1], signer, now_ms)
+        if alive is None or scheme is not Scheme.STANDARD_WEBHOOKS:
+            return alive
+        return tuple(replace(credential, secret=webhook_key(credential.secret)) for credential in alive)
 
     async def _accept(self, scheme: Scheme, proof: Proof, *, use_up: bool) -> Signed:
         now_ms, window_ms = self._context.clock.now_ms(), self._context.timers.signature_window_ms
-        secrets = self._secrets(scheme, proof.signer)
+        credentials = self._credentials(scheme, proof.signer, now_ms)
+        secrets = [credential.secret for credential in credentials or ()]
         try:
-            check(proof, secrets or (), now_ms=now_ms, window_ms=window_ms)
+            check(proof, secrets, now_ms=now_ms, window_ms=window_ms)
         except InvalidSignature as error:
             # Told after the same work as for everybody; the agent API's own documents tell it to all.
             if scheme is Scheme.AGENT and not secrets:
-                raise InvalidSignature(error.message, signer="UNKNOWN" if secrets is None else "WITHOUT_SECRET") from None
+                raise InvalidSignature(error.message, signer="UNKNOWN" if credentials is None else "WITHOUT_SECRET") from None
             raise
+        used = next(each for each in credentials or () if len(secrets) == 1 or is_proof_of(proof, each.secret))
+        self._context.uses[used.id] = now_ms
         caller = Caller(_SIGNERS[scheme][0], proof.signer)
         name = f"{caller.role.value}/{caller.id}"
         is_nonce = scheme is Scheme.LAUNCHER

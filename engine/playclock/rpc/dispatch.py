@@ -28,6 +28,7 @@ from playclock.rpc.call import Call, Identify, unidentified
 from playclock.rpc.gate import Gate
 from playclock.rpc.health import SERVICE as HEALTH
 from playclock.rpc.health import HealthServicer
+from playclock.rpc.key import KeyServicer
 from playclock.rpc.launch import LaunchServicer
 from playclock.rpc.limit import LimitServicer
 from playclock.rpc.provisioning import ProvisioningServicer
@@ -38,6 +39,7 @@ from playclock.v1 import (
     account_service_pb2,
     audit_service_pb2,
     auth_service_pb2,
+    key_service_pb2,
     launch_service_pb2,
     limit_service_pb2,
     provisioning_service_pb2,
@@ -121,6 +123,7 @@ class Dispatcher:
             (account_service_pb2, "AccountService", AccountServicer(engine)),
             (audit_service_pb2, "AuditService", AuditServicer(engine)),
             (auth_service_pb2, "AuthService", AuthServicer(engine)),
+            (key_service_pb2, "KeyService", KeyServicer(engine)),
             (launch_service_pb2, "LaunchService", LaunchServicer(engine)),
             (limit_service_pb2, "LimitService", LimitServicer(engine)),
             (provisioning_service_pb2, "ProvisioningService", ProvisioningServicer(engine)),

@@ -47,7 +47,10 @@ class ProvisioningServicer:
         changes = await self._engine.estate.apply(
             list(_resources(request.provisioning)), validate_only=request.validate_only, caller=call.caller
         )
-        return pb.ApplyProvisioningResponse(revision=changes.revision, created=changes.created, updated=changes.updated)
+        inactive = [f"{credential.owner}: {credential.id}" for credential in changes.inactive]
+        return pb.ApplyProvisioningResponse(
+            revision=changes.revision, created=changes.created, updated=changes.updated, inactive_keys=inactive
+        )
 
     async def GetProvisioning(self, request: pb.GetProvisioningRequest, call: Call) -> pb.GetProvisioningResponse:  # noqa: ARG002
         """Show the estate without its secrets."""

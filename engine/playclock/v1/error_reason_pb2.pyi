@@ -188,6 +188,21 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "RATE_LIMITED", "domain": "playclock",
          "metadata": {"limit": "refused_otts_per_key", "quota": "600", "window_sec": "60"}}
     """
+    ERROR_REASON_KEY_NOT_FOUND: _ErrorReason.ValueType  # 33
+    """There is no such key.
+
+        {"reason": "KEY_NOT_FOUND", "domain": "playclock"}
+    """
+    ERROR_REASON_KEY_INACTIVE: _ErrorReason.ValueType  # 34
+    """The key has been revoked, or has expired, and stays so.
+
+        {"reason": "KEY_INACTIVE", "domain": "playclock", "metadata": {"state": "REVOKED"}}
+    """
+    ERROR_REASON_TOO_MANY_KEYS: _ErrorReason.ValueType  # 35
+    """As many keys of the owner are alive as can be. Revoke one, or wait until one has expired.
+
+        {"reason": "TOO_MANY_KEYS", "domain": "playclock", "metadata": {"alive": "5"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason names what went wrong. It travels as the reason of a google.rpc.ErrorInfo whose domain is "playclock", without
@@ -360,5 +375,20 @@ the settings, how many calls a window has, and how long one is. Heartbeats of li
 
     {"reason": "RATE_LIMITED", "domain": "playclock",
      "metadata": {"limit": "refused_otts_per_key", "quota": "600", "window_sec": "60"}}
+"""
+ERROR_REASON_KEY_NOT_FOUND: ErrorReason.ValueType  # 33
+"""There is no such key.
+
+    {"reason": "KEY_NOT_FOUND", "domain": "playclock"}
+"""
+ERROR_REASON_KEY_INACTIVE: ErrorReason.ValueType  # 34
+"""The key has been revoked, or has expired, and stays so.
+
+    {"reason": "KEY_INACTIVE", "domain": "playclock", "metadata": {"state": "REVOKED"}}
+"""
+ERROR_REASON_TOO_MANY_KEYS: ErrorReason.ValueType  # 35
+"""As many keys of the owner are alive as can be. Revoke one, or wait until one has expired.
+
+    {"reason": "TOO_MANY_KEYS", "domain": "playclock", "metadata": {"alive": "5"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -56,6 +56,7 @@ class ApplyProvisioningResponse(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
     UPDATED_FIELD_NUMBER: _builtins.int
+    INACTIVE_KEYS_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """Revision of the estate after the call."""
     @_builtins.property
@@ -66,16 +67,21 @@ class ApplyProvisioningResponse(_message.Message):
     def updated(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What was changed, as "kind/id"."""
 
+    @_builtins.property
+    def inactive_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Keys that the request names, and that stay revoked or expired, as "kind/id: key_id"."""
+
     def __init__(
         self,
         *,
         revision: _builtins.int = ...,
         created: _abc.Iterable[_builtins.str] | None = ...,
         updated: _abc.Iterable[_builtins.str] | None = ...,
+        inactive_keys: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "revision", b"revision", "updated", b"updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "inactive_keys", b"inactive_keys", "revision", b"revision", "updated", b"updated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,7 +6,7 @@ the proof against the signer's secrets and the time. No dialect sees a secret to
 
 from playclock.core.signing.launcher import NONCE, launcher_text, sign_launcher
 from playclock.core.signing.mac import verify
-from playclock.core.signing.proof import HttpRequest, Proof, check
+from playclock.core.signing.proof import HttpRequest, Proof, check, is_proof_of
 from playclock.core.signing.schemes import PROOFS, Scheme
 from playclock.core.signing.window import check_window
 
@@ -18,6 +18,7 @@ __all__ = [
     "Scheme",
     "check",
     "check_window",
+    "is_proof_of",
     "launcher_text",
     "sign_launcher",
     "verify",

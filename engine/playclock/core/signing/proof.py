@@ -47,3 +47,8 @@ def check(proof: Proof, secrets: Sequence[bytes], *, now_ms: int, window_ms: int
         if not any(others):
             raise InvalidSignature("no current secret made this signature")
     check_age(proof.signed_ms, now_ms=now_ms, window_ms=window_ms)
+
+
+def is_proof_of(proof: Proof, secret: bytes) -> bool:
+    """Whether this secret made a proof that `check` has found right."""
+    return any(is_by([secret], text, proof.macs) for text in (proof.text, *proof.other_texts()))
