@@ -1,10 +1,13 @@
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run, Start
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_a_facade_serves_a_whole_session_in_front_of_a_remote_engine(
@@ -20,6 +23,19 @@ def test_a_facade_serves_a_whole_session_in_front_of_a_remote_engine(
     assert (result.returncode, result.stderr) == (0, "")
     process.process.terminate()
     assert process.end() == 0
+
+
+def test_a_facade_may_be_a_service_with_the_calls_that_it_hands_on(start: "Start", run: "Run", tmp_path: Path) -> None:
+    estate, example = tmp_path / "estate.toml", EXAMPLES / "provisioning.toml"
+    service = (
+        '[[service]]\nid = "facade"\ntokens = ["of-the-facade"]\nallow = ["LaunchService/*", "AuthService/VerifyCaller"]\n'
+    )
+    estate.write_text(example.read_text() + service)
+    ports = ("--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0")
+    engine = start("serve", "--store", "memory://", "--provision", str(estate), *ports).ready()
+    facade = start("facade", "--engine", engine["grpc"], "--http", "127.0.0.1:0", PLAYCLOCK_ENGINE_TOKEN="of-the-facade")
+    result = run("demo", "--url", f"http://{facade.ready()['http']}", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_a_facade_starts_before_its_engine_does(start: "Start", run: "Run") -> None:

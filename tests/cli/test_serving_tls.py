@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from playclock.v1 import AuthServiceStub, VerifyCallerRequest
 
 from tests.authority import LONG_AGO, Authority, Pair
 
@@ -236,3 +237,24 @@ def test_what_keeps_it_from_starting_is_told_in_a_sentence(
     assert (result.returncode, result.stdout) == (2, "")
     assert sentence in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_an_operator_is_known_by_the_name_in_his_certificate(start: "Start", pair: Pair, authority: Authority) -> None:
+    process = start(
+        *(*SERVE, *pair.options, "--tls-client-ca", str(authority.file)),
+        PLAYCLOCK_SECURITY_OPERATOR_CERTIFICATES="alice.internal",
+    )
+    address = process.ready()["grpc"]
+    for name, id_ in (("alice.internal", "alice.internal"), ("bob.internal", None)):
+        with channel(address, authority, authority.pair(name, name)) as known:
+            call = AuthServiceStub(known).VerifyCaller
+            if id_ is not None:
+                assert call(VerifyCallerRequest(), timeout=10).id == id_
+            else:
+                with pytest.raises(grpc.RpcError, match="the call carries no credentials"):
+                    call(VerifyCallerRequest(), timeout=10)
+
+
+def test_operators_certificates_that_nobody_verifies_are_warned_of(start: "Start", pair: Pair) -> None:
+    process = start(*SERVE, *pair.options, PLAYCLOCK_SECURITY_OPERATOR_CERTIFICATES="alice.internal")
+    process.wait_for_log("operator_certificates count for nothing without --tls-client-ca")

@@ -35,7 +35,7 @@ from playclock.cli.tuning import allow_connections, run, tune
     "--engine-token",
     envvar="PLAYCLOCK_ENGINE_TOKEN",
     show_envvar=True,
-    help="An operator token of the engine: proves that the facade may speak for launchers.",
+    help="An operator's or a service's token of the engine: proves that the facade may speak for launchers.",
 )
 @http_option
 @config_option

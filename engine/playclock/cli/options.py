@@ -184,7 +184,7 @@ def token_option(command: Command) -> Command:
         "--token",
         envvar="PLAYCLOCK_OPERATOR_TOKEN",
         show_envvar=True,
-        help="An operator token of the engine's settings.",
+        help="An operator's token, of the engine's settings, or a service's.",
     )(command)
 
 

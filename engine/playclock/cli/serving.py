@@ -85,6 +85,8 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
     identity = None if plan.tls is None else ServerIdentity(plan.tls)
     if identity is not None:
         await parts.enter_async_context(identity.kept())
+    if plan.settings.security.operator_certificates and not (identity is not None and identity.verifies_clients):
+        _log.warning("operator_certificates count for nothing without --tls-client-ca")
     listener = parts.enter_context(bind(plan.http, shared=plan.shares))
     if plan.metrics is not None:
         bind(plan.metrics).close()  # says why an address cannot be had, before anything else is done
