@@ -118,6 +118,23 @@ def test_nobody_new_is_let_in_while_it_drains(start: "Start") -> None:
             connect(address)
 
 
+def test_a_limit_of_the_settings_holds_over_rest(start: "Start") -> None:
+    ready = start(*MEMORY, PLAYCLOCK_LIMITS_WRONG_CREDENTIALS_PER_ADDRESS="2/hour").ready()
+
+    def guess() -> tuple[int, int | None]:
+        connection = http.client.HTTPConnection(ready["http"], timeout=10)
+        connection.request("PATCH", "/v1/game/session/heartbeat", b"{", {"X-Api-Key": "a-guess"})
+        response = connection.getresponse()
+        response.read()
+        connection.close()
+        wait = response.getheader("Retry-After")
+        return response.status, None if wait is None else int(wait)
+
+    assert [guess(), guess()] == [(401, None)] * 2
+    status, wait_sec = guess()
+    assert (status, wait_sec is not None and 3_500 < wait_sec <= 3_600) == (429, True)
+
+
 def test_a_second_signal_hurries(start: "Start") -> None:
     process = start(*MEMORY, PLAYCLOCK_SECURITY_OPERATOR_TOKENS="dev-operator-token")
     ready = process.ready()

@@ -144,6 +144,18 @@ async def test_it_is_shared_by_itself_where_many_can_reach_the_store(
     assert engine.limits.is_shared == (store_kind in ("redis", "cluster"))
 
 
+async def test_it_happens_by_itself(make_engine: "EngineMaker", open_again: "StoreOpener") -> None:
+    engines = [await make_engine(await open_again(), background=True) for _ in range(2)]
+    for engine in engines:
+        engine.limits.is_shared = True
+    take(engines[0], 60)
+    assert take(engines[1], 6) == 6
+    async with asyncio.timeout(10):
+        while playfun(engines[1]).left(HERE).remaining:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.05)
+    assert take(engines[1], 1) == 0
+
+
 def test_who_began_first_is_forgotten_first(clock: ManualClock) -> None:
     counters = Counters(Quota(5, 60), clock.now_ms, kept_max=3)
     for caller in "abcd":

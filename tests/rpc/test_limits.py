@@ -1,7 +1,7 @@
 """Limits on the wire: who guesses is slowed down, whoever is good goes on, and nothing refuses a heartbeat or an end."""
 
 import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
 import grpc
@@ -10,10 +10,12 @@ import pytest
 from playclock.clock import ManualClock
 from playclock.core.answers import Refused
 from playclock.core.limits import LimitRules, Quota
+from playclock.core.ott import Refusal
 from playclock.engine import Engine
 from playclock.errors import RateLimited
 from playclock.rpc.inprocess import InProcessChannel
-from playclock.stores.base import Store
+from playclock.stores.base import Commit, Conflict, Record, Store
+from playclock.stores.memory import MemoryStore
 from playclock.v1 import (
     ADDRESS_LIMIT_PLAYFUN,
     BatchHeartbeatRequest,
@@ -147,24 +149,23 @@ class TestWrongCredentials:
 class TestGuessingOtts:
     """A game server that tries OTTs which nobody has issued."""
 
-    async def test_guesses_are_throttled_while_players_get_in(self, world: "World", near: "Rpc", engine: Engine) -> None:
-        rpc = near  # over a socket ten thousand calls take ten times as long
+    async def test_guesses_are_throttled_while_players_get_in(self, world: "World", rpc: "Rpc", engine: Engine) -> None:
         session = await world.open("pc-0")
+        beat = HeartbeatRequest(game_session_id=session, provider_user_id=world.PLAYER)
         told = {"OTT_EXPIRED": 0, "RATE_LIMITED": 0}
         for number in range(10_000):
             try:
-                answer = await self._open(rpc, str(uuid.uuid4()))
-            except grpc.aio.AioRpcError as error:
-                told[rpc.unpacked(error).reason] += 1
+                assert await world.redeem(str(uuid.uuid4())) == Refused(Refusal.EXPIRED)
+            except RateLimited:
+                told["RATE_LIMITED"] += 1
             else:
-                assert answer.reason == OpenSessionResponse.REASON_OTT_EXPIRED
                 told["OTT_EXPIRED"] += 1
             if number % 1_000 == 999:
                 assert (await self._open(rpc, await world.ott(pc=f"pc-{number}"))).is_valid
-                beat = HeartbeatRequest(game_session_id=session, provider_user_id=world.PLAYER)
                 await rpc.sessions.Heartbeat(beat, metadata=rpc.GAME)
         assert told == {"OTT_EXPIRED": 600, "RATE_LIMITED": 9_400}
-        assert engine.counts.rate_limited == {"refused_otts_per_key": 9_400}
+        assert (await rpc.failure(self._open(rpc, str(uuid.uuid4())))).reason == "RATE_LIMITED"
+        assert engine.counts.rate_limited == {"refused_otts_per_key": 9_401}
         await rpc.sessions.EndSession(EndSessionRequest(game_session_id=session), metadata=rpc.GAME)
 
     async def test_other_games_at_other_addresses_are_not_concerned(self, near: "Rpc") -> None:
@@ -256,3 +257,51 @@ class TestTakeLimit:
         request = TakeLimitRequest(limit=ADDRESS_LIMIT_PLAYFUN, address=address)
         left: TakeLimitResponse = await LimitServiceStub(rpc.channel).TakeLimit(request, metadata=rpc.OPERATOR)
         return left
+
+
+class CountedStore(MemoryStore):
+    """Counts what it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    async def get(self, keys: Sequence[str]) -> list[Record | None]:
+        self.asked += 1
+        return await super().get(keys)
+
+    async def commit(self, commits: Sequence[Commit]) -> list[Conflict | None]:
+        self.asked += 1
+        return await super().commit(commits)
+
+
+class TestCost:
+    """What limits ask of the store: nothing, while nobody comes near them."""
+
+    @pytest.fixture
+    async def engine(self, make_engine: "EngineMaker") -> Engine:
+        engine = await make_engine(CountedStore())
+        engine.limits.is_shared = True
+        return engine
+
+    async def test_a_heartbeat_asks_the_store_once_and_a_refused_key_never(
+        self, world: "World", rpc: "Rpc", engine: Engine
+    ) -> None:
+        store = engine.store
+        assert isinstance(store, CountedStore)
+        session = await world.open(at=world.FREE)
+        beat = HeartbeatRequest(game_session_id=session, provider_user_id=world.PLAYER)
+        await rpc.sessions.Heartbeat(beat, metadata=rpc.GAME)
+        store.asked = 0
+        for _ in range(10):
+            await rpc.sessions.Heartbeat(beat, metadata=rpc.GAME)
+        assert store.asked == 10
+        await guess(rpc, 5)
+        await engine.limits.share()
+        assert store.asked == 10
+        await guess(rpc, 95)
+        assert store.asked == 10, "guesses wait for nothing"
+        await engine.limits.share()
+        assert store.asked == 12, "one reading and one commit for all of them"
+        await rpc.sessions.Heartbeat(beat, metadata=rpc.GAME)
+        assert store.asked == 13
