@@ -37,7 +37,7 @@ from playclock.v1 import (
 if TYPE_CHECKING:
     from tests.redis_fixtures import RedisOfTests
 
-pytest_plugins = ["tests.redis_fixtures"]
+pytest_plugins = ["tests.leaks", "tests.redis_fixtures"]
 
 KINDS = ["memory", "sqlite", "redis", "cluster"]
 

@@ -13,6 +13,8 @@ from typing import IO, Protocol
 
 import pytest
 
+from tests.leaks import NET
+
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 DEADLINE_SEC = 30
 
@@ -84,6 +86,7 @@ class Process:
         def read() -> None:
             with stream:
                 for line in stream:
+                    NET.hear("output of a server", line)
                     lines.put(line)
             lines.put(None)
             lines.put(None)

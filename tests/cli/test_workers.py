@@ -112,7 +112,7 @@ def archived(file: Path) -> int:
 
 
 def test_all_workers_answer_on_one_port_and_stop_together(start: "Start") -> None:
-    process = start(*TWO, PLAYCLOCK_STORE="sqlite:///hunter2.db")
+    process = start(*TWO, PLAYCLOCK_STORE="sqlite:///unseen.db")
     ready = process.ready()
     assert list(ready) == ["grpc", "http", "store"]
     for call in range(60):
@@ -122,7 +122,7 @@ def test_all_workers_answer_on_one_port_and_stop_together(start: "Start") -> Non
     listed = ["ps", "-o", "args=", "-p", ",".join(map(str, pids(process).values()))]
     shown = subprocess.run(listed, capture_output=True, text=True, check=True).stdout
     assert len(shown.splitlines()) == 2
-    assert "hunter2" not in shown
+    assert "unseen" not in shown
     log = stop(process)
     served = {line["worker"] for line in log if line.get("method", "").endswith("TopUpAccount")}
     assert served == {0, 1}

@@ -14,6 +14,12 @@ _SERVE: Final = (
     *("serve", "--store", "memory://", "--archive", "none", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"),
     *("--provision", str(HERE / "provisioning.toml"), "--log-level", "error"),
 )
+_LIMITS: Final = {
+    "PLAYCLOCK_LIMITS_WRONG_CREDENTIALS_PER_ADDRESS": "none",
+    "PLAYCLOCK_LIMITS_REFUSED_OTTS_PER_ADDRESS": "none",
+    "PLAYCLOCK_LIMITS_REFUSED_OTTS_PER_KEY": "none",
+}
+"""Whoever tries everything guesses a lot, and would hear of nothing but that."""
 
 
 def run(*options: str, timeout_sec: float = 60) -> tuple[int, str, str]:
@@ -21,7 +27,7 @@ def run(*options: str, timeout_sec: float = 60) -> tuple[int, str, str]:
 
     Raises subprocess.TimeoutExpired.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PLAYCLOCK_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PLAYCLOCK_")} | _LIMITS
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+") as log:
         command = [sys.executable, "-m", "playclock", *_SERVE]
         with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as server:

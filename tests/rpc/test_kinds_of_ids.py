@@ -25,6 +25,7 @@ from playclock.v1 import (
 )
 
 from tests.conftest import FaultInjectingStore
+from tests.leaks import NET
 from tests.rpc.test_access import METHODS
 
 if TYPE_CHECKING:
@@ -69,6 +70,13 @@ class ListeningStore(FaultInjectingStore):
     async def commit(self, commits: Sequence[Commit]) -> list[Conflict | None]:
         self.written.update(put.key for commit in commits for put in commit.puts)
         return await super().commit(commits)
+
+
+@pytest.fixture(autouse=True)
+def _otts_are_echoed() -> Iterator[None]:
+    """Let errors name the id that was asked for, which here is an OTT on purpose."""
+    yield
+    NET.otts.clear()
 
 
 @pytest.fixture
