@@ -65,6 +65,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     "playclock.tomlfile": FILES,
     "playclock.tomllines": FILES,
     "playclock.tomltable": FILES,
+    "playclock.masterkeys": ("playclock.engine.sealing", "playclock.tomlfile", "playclock.tomltable"),
     "playclock.settings": (
         "playclock.core.fields",
         "playclock.core.limits",
@@ -91,6 +92,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "playclock.rpc.inprocess",
         "playclock.rpc.partner",
         "playclock.archive.urls",
+        "playclock.masterkeys",
         "playclock.stores.urls",
     ),
     "playclock.testing": ("playclock.blocking", "playclock.clock", "playclock.core.timers", "playclock.v1"),

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from playclock.clock import Clock, ManualClock, SystemClock
     from playclock.core.timers import Timers
     from playclock.engine import Engine
+    from playclock.engine.sealing import Sealer
     from playclock.engine.timekeeper import keep_time
     from playclock.errors import EngineError
+    from playclock.masterkeys import open_sealer
     from playclock.rpc.inprocess import InProcessChannel
     from playclock.rpc.server import Server
     from playclock.stores.urls import open_store
@@ -29,11 +31,13 @@ __all__ = [
     "EngineError",
     "InProcessChannel",
     "ManualClock",
+    "Sealer",
     "Server",
     "SystemClock",
     "Timers",
     "keep_time",
     "open_archive",
+    "open_sealer",
     "open_store",
 ]
 
@@ -44,11 +48,13 @@ _HOMES = {
     "EngineError": "playclock.errors",
     "InProcessChannel": "playclock.rpc.inprocess",
     "ManualClock": "playclock.clock",
+    "Sealer": "playclock.engine.sealing",
     "Server": "playclock.rpc.server",
     "SystemClock": "playclock.clock",
     "Timers": "playclock.core.timers",
     "keep_time": "playclock.engine.timekeeper",
     "open_archive": "playclock.archive.urls",
+    "open_sealer": "playclock.masterkeys",
     "open_store": "playclock.stores.urls",
 }
 

@@ -14,6 +14,8 @@ from playclock.archive.urls import open_archive
 from playclock.clock import Clock, ManualClock
 from playclock.core.timers import Timers
 from playclock.engine import Engine
+from playclock.engine.sealing import Sealer
+from playclock.masterkeys import open_sealer
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.rpc.partner import connect
 from playclock.stores.urls import open_store
@@ -30,7 +32,7 @@ class BlockingEngine:
 
     `store` is a store's URL, such as `sqlite:///play.db`. With `archive`, an archive's URL such as `sqlite://`, there are
     settlements to show. Without a clock it takes a `ManualClock`: time stands still until
-    `engine.clock.advance(seconds)`.
+    `engine.clock.advance(seconds)`. `sealer` encrypts secrets in the store; without one a SQLite store has a key beside it.
     """
 
     def __init__(
@@ -41,12 +43,14 @@ class BlockingEngine:
         timers: Timers | None = None,
         operator_tokens: Sequence[str] = (),
         archive: str | None = None,
+        sealer: Sealer | None = None,
     ) -> None:
         self.clock = clock or ManualClock()
         self.engine: Engine
         """The engine itself; its coroutines run through `run`."""
         self._store_url = store
         self._archive_url = archive
+        self._sealer = sealer
         self._timers = timers
         self._operator_tokens = operator_tokens
         self._loop: asyncio.AbstractEventLoop
@@ -112,6 +116,7 @@ class BlockingEngine:
             operator_tokens=self._operator_tokens,
             archive=archive,
             connect=connect,
+            sealer=self._sealer or open_sealer(self._store_url),
         )
         return await parts.enter_async_context(engine)
 

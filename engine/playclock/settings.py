@@ -7,7 +7,7 @@ seconds, and the variable `PLAYCLOCK_TIMERS_OTT_TTL`.
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import limits
 import msgspec
@@ -16,7 +16,7 @@ from playclock.core.fields import certificate_name_problem
 from playclock.core.limits import CALLS_MAX, WINDOW_SEC_MAX, LimitRules, Quota
 from playclock.core.timers import Timers
 from playclock.tomlfile import ConfigurationError, TomlFile, did_you_mean
-from playclock.tomltable import DURATION_BOUNDS, Table, is_token, network, to_milliseconds
+from playclock.tomltable import DURATION_BOUNDS, Printed, Table, is_token, network, to_milliseconds
 
 TIMER_KEYS: Final = tuple(name.removesuffix("_ms") for name in Timers.__struct_fields__)
 SECURITY_KEYS: Final = (
@@ -29,6 +29,9 @@ SECURITY_KEYS: Final = (
 NETWORK_KEYS: Final = ("trusted_proxies", "outgoing_networks")
 CONNECTIONS_PER_ADDRESS: Final = 1_024
 CONNECTIONS_MAX: Final = 65_536
+
+MASTER_KEY: Final = "PLAYCLOCK_MASTER_KEY"
+OLD_MASTER_KEYS: Final = "PLAYCLOCK_OLD_MASTER_KEYS"
 
 _TIMERS = "PLAYCLOCK_TIMERS_"
 _SECURITY = "PLAYCLOCK_SECURITY_"
@@ -54,12 +57,19 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
     connections_per_address: int = CONNECTIONS_PER_ADDRESS
     """How many HTTP connections an address may have to one process; trusted proxies may have any number."""
 
+    master_key: str | Printed | None = None
+    """The key under which secrets lie in the store, or the command that prints it."""
+    old_master_keys: tuple[str | Printed, ...] = ()
+    """Those under which secrets still lie."""
+
     def __repr__(self) -> str:
         networks = f"trusted_proxies={self.trusted_proxies!r}, outgoing_networks={self.outgoing_networks!r}"
         operators = (
             f"operator_tokens=<{len(self.operator_tokens)} secrets>, operator_certificates={self.operator_certificates!r}"
         )
-        return f"Security({networks}, {operators}, connections_per_address={self.connections_per_address})"
+        master_key = "<1 secret>" if self.master_key else None
+        others = f"master_key={master_key}, connections_per_address={self.connections_per_address}"
+        return f"Security({networks}, {operators}, {others})"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """Read the settings from a file, if there is one, and the variables. Raises ConfigurationError."""
     timers: dict[str, int] = {}
-    security: dict[str, list[str] | int] = {}
+    security: dict[str, Any] = {}
     rules: dict[str, Quota | None] = {}
     file = None if path is None else TomlFile.read(path, environ)
     if file is not None:
@@ -85,7 +95,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         file.check()
     problems: list[str] = []
     timers |= _timers_of_variables(environ, problems)
-    security |= _security_of_variables(environ, problems)
+    security |= _security_of_variables(environ, problems) | _master_keys_of_variables(environ)
     rules |= _rules_of_variables(environ, problems)
     if problems:
         raise ConfigurationError(problems)
@@ -103,7 +113,7 @@ def _timers(table: Table) -> dict[str, int]:
     return {key: value for key, value in durations.items() if value is not None}
 
 
-def _security(table: Table) -> dict[str, list[str] | int]:
+def _security(table: Table) -> dict[str, Any]:
     return {
         **{key: table.networks(key, default=[]) for key in NETWORK_KEYS},
         "operator_tokens": table.tokens("operator_tokens"),
@@ -111,6 +121,8 @@ def _security(table: Table) -> dict[str, list[str] | int]:
         "connections_per_address": table.integer(
             "connections_per_address", minimum=1, maximum=CONNECTIONS_MAX, default=CONNECTIONS_PER_ADDRESS
         ),
+        "master_key": table.source("master_key"),
+        "old_master_keys": table.sources("old_master_keys"),
     }
 
 
@@ -161,7 +173,7 @@ def _timers_of_variables(environ: Mapping[str, str], problems: list[str]) -> dic
     return durations
 
 
-def _security_of_variables(environ: Mapping[str, str], problems: list[str]) -> dict[str, list[str] | int]:
+def _security_of_variables(environ: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
     given = _variables(environ, _SECURITY, SECURITY_KEYS, problems)
     connections = given.pop("connections_per_address", None)
     lists = {key: [part.strip() for part in text.split(",") if part.strip()] for key, text in given.items()}
@@ -182,6 +194,13 @@ def _security_of_variables(environ: Mapping[str, str], problems: list[str]) -> d
         return {**lists, "connections_per_address": int(connections)}
     problems.append(f"{_SECURITY}CONNECTIONS_PER_ADDRESS: expected 1 to {CONNECTIONS_MAX}, not {connections!r}")
     return dict(lists)
+
+
+def _master_keys_of_variables(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the master keys that variables name. What they hold is read by `playclock.masterkeys`."""
+    old = [part.strip() for part in environ.get(OLD_MASTER_KEYS, "").split(",") if part.strip()]
+    given = {"master_key": environ.get(MASTER_KEY), "old_master_keys": old}
+    return {key: value for key, value in given.items() if value}
 
 
 def _variables(environ: Mapping[str, str], prefix: str, keys: tuple[str, ...], problems: list[str]) -> dict[str, str]:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+import msgspec
+
 from playclock.tomlfile import TomlFile, did_you_mean
 from playclock.tomllines import KeyPath
 
@@ -18,6 +20,12 @@ DURATION_BOUNDS: Final = f"a number of seconds from 0.001 to {SECONDS_MAX}"
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _KINDS: Final = {bool: "a boolean", int: "an integer", float: "a number", str: "a string", list: "an array", dict: "a table"}
+
+
+class Printed(msgspec.Struct, frozen=True):
+    """A secret that a command prints. Nobody has run it yet."""
+
+    command: str
 
 
 class Table:
@@ -153,6 +161,19 @@ class Table:
         value = self._take(key, default)
         return self._secret(key, value) if key in self or default is None else default
 
+    def source(self, key: str) -> str | Printed | None:
+        """Read a secret as `secret` does, or `{ command = "…" }`, which prints it; None where it is absent."""
+        value = self._take(key, None)
+        return None if value is None else self._source(key, value)
+
+    def sources(self, key: str) -> list[str | Printed]:
+        """Read an array of secrets, each as `source` does. None where it is absent."""
+        values = self._take(key, [])
+        if not isinstance(values, list):
+            self._wrong_type(key, "an array", values)
+            return []
+        return [self._source(key, value, index=index) for index, value in enumerate(values)]
+
     def tokens(self, key: str) -> list[str]:
         """Read an array of secrets that travel in headers: visible ASCII characters. None where it is absent."""
         values = self._take(key, [])
@@ -198,6 +219,12 @@ class Table:
             case {}:
                 return f"table [{key}]"
         return f"key '{key}'"
+
+    def _source(self, key: str, value: object, *, index: int | None = None) -> str | Printed:
+        match value:
+            case {"command": str(command), **others} if command and not others:
+                return Printed(command)
+        return self._secret(key, value, index=index)
 
     def _secret(self, key: str, value: object, *, index: int | None = None) -> str:
         problem, secret = None, ""

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import grpc.aio
 
-from playclock import provisioning, settings
+from playclock import masterkeys, provisioning, settings
 from playclock.cli.addresses import ADDRESS
 from playclock.cli.applying import apply_file
 from playclock.cli.engines import RemoteEngine
@@ -20,6 +20,7 @@ from playclock.cli.options import (
     config_option,
     engine_trust_option,
     json_option,
+    master_key_option,
     store_option,
     token_option,
     without_password,
@@ -31,9 +32,11 @@ from playclock.cli.teaching import example
 from playclock.core.timers import Timers
 from playclock.engine import Engine
 from playclock.engine.timekeeper import keep_time
+from playclock.masterkeys import MasterKeys, open_sealer
 from playclock.provisioning import ProvisioningFile
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.stores.urls import open_store
+from playclock.tomltable import Printed
 from playclock.v1.provisioning_service_pb2 import ApplyProvisioningResponse
 
 
@@ -51,6 +54,7 @@ from playclock.v1.provisioning_service_pb2 import ApplyProvisioningResponse
 @clear_text_option
 @token_option
 @config_option
+@master_key_option
 @click.option("--check", is_flag=True, help="Only say what would change.")
 @json_option
 def apply(
@@ -60,6 +64,7 @@ def apply(
     engine: RemoteEngine | None,
     token: str | None,
     config: Path | None,
+    master_key: Path | Printed | None,
     check: bool,
     as_json: bool,
 ) -> None:
@@ -69,29 +74,41 @@ def apply(
     """
     if engine is None and store.startswith("memory:"):
         raise UsageFailure("a memory:// store lives inside its server: name the server by --engine, or a lasting --store")
-    timers = settings.load(config, os.environ).timers
+    rules = settings.load(config, os.environ)
     described = provisioning.load(file, os.environ)
-    applied = asyncio.run(_apply(described, store, timers, engine, token, check=check))
+    if engine is None:
+        keys = masterkeys.read_keys(master_key or rules.security.master_key, rules.security.old_master_keys)
+        applied = asyncio.run(_apply_to_store(described, store, rules.timers, keys, check=check))
+    else:
+        applied = asyncio.run(_apply_to_engine(described, engine, token, check=check))
     _print(applied, check=check, as_json=as_json)
 
 
-async def _apply(
-    file: ProvisioningFile, store: str, timers: Timers, engine: RemoteEngine | None, token: str | None, *, check: bool
+async def _apply_to_store(
+    file: ProvisioningFile, store: str, timers: Timers, keys: MasterKeys, *, check: bool
 ) -> ApplyProvisioningResponse:
-    if engine is None:
-        async with _store_channel(store, timers) as channel:
-            return await apply_file(channel, file, check=check)
+    async with _store_channel(store, timers, keys) as channel:
+        return await apply_file(channel, file, check=check)
+
+
+async def _apply_to_engine(
+    file: ProvisioningFile, engine: RemoteEngine, token: str | None, *, check: bool
+) -> ApplyProvisioningResponse:
     async with calling(engine) as channel:
         return await apply_file(channel, file, check=check, metadata=authorization(token))
 
 
 @contextlib.asynccontextmanager
-async def _store_channel(url: str, timers: Timers) -> AsyncIterator[grpc.aio.Channel]:
+async def _store_channel(url: str, timers: Timers, keys: MasterKeys) -> AsyncIterator[grpc.aio.Channel]:
     """Open an engine on the store that does nothing but what it is asked: it neither sweeps nor passes for a server."""
     store = await open_store(url)
     try:
         with told_in_sentences(without_password(url)):
-            async with keep_time(store) as clock, Engine(store, clock=clock, timers=timers, background=False) as engine:
+            sealer = open_sealer(url, keys)
+            async with (
+                keep_time(store) as clock,
+                Engine(store, clock=clock, timers=timers, background=False, sealer=sealer) as engine,
+            ):
                 yield InProcessChannel(engine, operator=True)
     finally:
         await store.close()
@@ -100,11 +117,14 @@ async def _store_channel(url: str, timers: Timers) -> AsyncIterator[grpc.aio.Cha
 def _print(applied: ApplyProvisioningResponse, *, check: bool, as_json: bool) -> None:
     if as_json:
         changes = {"created": list(applied.created), "updated": list(applied.updated)}
-        print_json({"revision": applied.revision, "check": check, **changes})
+        ended = {"inactive_keys": list(applied.inactive_keys)} if applied.inactive_keys else {}
+        print_json({"revision": applied.revision, "check": check, **changes, **ended})
         return
     verbs = ("would create", "would update") if check else ("created", "updated")
     for verb, names in zip(verbs, (applied.created, applied.updated), strict=True):
         for name in names:
             click.echo(f"{verb} {name}")
+    for key in applied.inactive_keys:
+        click.echo(f"stays ended {key}")
     if not applied.created and not applied.updated:
         click.echo("nothing to change")

@@ -14,7 +14,19 @@ from playclock.errors import EngineError
 from playclock.stores.base import StoreError
 from playclock.tomlfile import ConfigurationError
 
-COMMANDS: Final = ("serve", "apply", "sessions", "accounts", "settlements", "audit", "sign", "demo", "facade", "version")
+COMMANDS: Final = (
+    "serve",
+    "apply",
+    "keys",
+    "sessions",
+    "accounts",
+    "settlements",
+    "audit",
+    "sign",
+    "demo",
+    "facade",
+    "version",
+)
 """In the order of `--help`. Each is a module of this package with a command of the same name."""
 
 

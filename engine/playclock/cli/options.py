@@ -12,6 +12,7 @@ import click
 from playclock.cli.addresses import ADDRESS, Address
 from playclock.cli.engines import remote_engine
 from playclock.cli.failures import Failure, UsageFailure
+from playclock.tomltable import Printed
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -106,6 +107,33 @@ def pair_of(prefix: str, certificate: Path | None, key: Path | None) -> tuple[Pa
     if certificate is None and key is None:
         return None
     raise UsageFailure(f"{prefix}-cert and {prefix}-key belong together: neither is of use without the other")
+
+
+def master_key_option(command: Command) -> Command:
+    """Add --master-key-file and --master-key-command, which the command gets together as `master_key`: one of them, or None."""
+
+    @functools.wraps(command)
+    def with_key(*, master_key_file: Path | None, master_key_command: str | None, **others: object) -> object:
+        if master_key_file is not None and master_key_command is not None:
+            raise UsageFailure("--master-key-file and --master-key-command both name the master key: leave one of them out")
+        return command(master_key=master_key_file or (Printed(master_key_command) if master_key_command else None), **others)
+
+    file = click.option(
+        "--master-key-file",
+        type=FILE,
+        envvar="PLAYCLOCK_MASTER_KEY_FILE",
+        show_envvar=True,
+        help="Encrypt secrets in the store under the key in this file: 32 random bytes in base64 or hex, which "
+        "PLAYCLOCK_MASTER_KEY may hold instead. Default: play.key beside the SQLite store play.db; for Redis none.",
+    )
+    printing = click.option(
+        "--master-key-command",
+        metavar="COMMAND",
+        envvar="PLAYCLOCK_MASTER_KEY_COMMAND",
+        show_envvar=True,
+        help="The same, with a command that prints the key, such as a KMS's.",
+    )
+    return file(printing(cast("Command", with_key)))
 
 
 def insecure_option(command: Command) -> Command:

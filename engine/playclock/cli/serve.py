@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from playclock import log, settings
+from playclock import log, masterkeys, settings
 from playclock.cli.addresses import ADDRESS, PROXY_REMEDY, Address, refuse_exposure, reserved
 from playclock.cli.certificates import TlsFiles
 from playclock.cli.failures import UsageFailure
@@ -19,6 +19,7 @@ from playclock.cli.options import (
     http_option,
     insecure_option,
     log_level_option,
+    master_key_option,
     metrics_option,
     require_http,
     require_metrics,
@@ -27,6 +28,7 @@ from playclock.cli.options import (
 )
 from playclock.cli.teaching import example
 from playclock.cli.tuning import allow_connections, run, tune
+from playclock.tomltable import Printed
 
 
 @click.command(epilog=example("playclock serve --config examples/settings.toml --provision examples/provisioning.toml"))
@@ -71,6 +73,7 @@ from playclock.cli.tuning import allow_connections, run, tune
     show_envvar=True,
     help="Let in over gRPC only clients with a certificate of this authority (PEM). REST asks for none.",
 )
+@master_key_option
 @insecure_option
 @click.option(
     "--tuning/--no-tuning",
@@ -95,6 +98,7 @@ def serve(
     worker_metrics: Path | None,
     tls: tuple[Path, Path] | None,
     tls_client_ca: Path | None,
+    master_key: Path | Printed | None,
     insecure: bool,
     tuning: bool,
     log_level: str,
@@ -122,6 +126,8 @@ def serve(
             "PLAYCLOCK_TLS_CERT": files and files.certificate,
             "PLAYCLOCK_TLS_KEY": files and files.key,
             "PLAYCLOCK_TLS_CLIENT_CA": tls_client_ca,
+            "PLAYCLOCK_MASTER_KEY_FILE": master_key if isinstance(master_key, Path) else None,
+            "PLAYCLOCK_MASTER_KEY_COMMAND": master_key.command if isinstance(master_key, Printed) else None,
             "PLAYCLOCK_INSECURE": int(insecure),
             "PLAYCLOCK_TUNING": int(tuning),
             "PLAYCLOCK_LOG_LEVEL": log_level,
@@ -130,6 +136,7 @@ def serve(
         return
     log.configure(log_level, always={} if worker is None else {"worker": worker})
     rules = settings.load(config, os.environ)
+    master_keys = masterkeys.read_keys(master_key or rules.security.master_key, rules.security.old_master_keys)
     allow_connections()
     if tuning:
         tune()
@@ -142,6 +149,7 @@ def serve(
         http=http,
         grpc=grpc,
         settings=rules,
+        master_keys=master_keys,
         provision=provision,
         tuned=tuning,
         worker=worker,

@@ -25,7 +25,9 @@ from playclock.cli.renewal import ServerIdentity
 from playclock.cli.stopping import Stopping, stoppable
 from playclock.cli.tuning import settle
 from playclock.engine import Engine
+from playclock.engine.sealing import Sealer
 from playclock.engine.timekeeper import keep_time
+from playclock.masterkeys import MasterKeys, open_sealer
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.rpc.partner import connect
 from playclock.rpc.server import AddressInUse, Server
@@ -54,6 +56,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     provision: Path | None
     tuned: bool
+    master_keys: MasterKeys = MasterKeys()
+    """Under which secrets lie in the store."""
     worker: int | None = None
     """Which of several processes this is that share the ports under a supervisor; None where it is the only one.
 
@@ -107,12 +111,11 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
             connect=connect,
             limits=plan.settings.limits,
             shares_limits=True if plan.shares else None,
+            sealer=_sealer(plan),
         )
     )
     if estate is not None:
-        applied = await apply_file(InProcessChannel(engine, operator=True), estate)
-        changed = {"created": len(applied.created), "updated": len(applied.updated), "revision": applied.revision}
-        _log.info("provisioning applied", extra={"fields": changed})
+        await _provision(engine, estate)
     grpc_server = await _start_grpc(engine, plan.grpc, identity, shared=plan.shares)
     parts.push_async_callback(grpc_server.drain, 0)
     http_server = await _start_http(engine, listener, plan, identity)
@@ -127,6 +130,23 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
     _log.info("draining")
     await stopping.drain(grpc_server.drain, http_server.drain)
     _log.info("stopped")
+
+
+def _sealer(plan: Plan) -> Sealer:
+    """Return what seals secrets in the store. Raises ConfigurationError."""
+    sealer = open_sealer(plan.store, plan.master_keys)
+    if not sealer.master_id and plan.store != "memory://" and not plan.worker:
+        cause = "name a master key by --master-key-file or PLAYCLOCK_MASTER_KEY, the same for all processes of this store"
+        _log.warning("secrets are stored unencrypted", extra={"fields": {"cause": cause}})
+    return sealer
+
+
+async def _provision(engine: Engine, estate: provisioning.ProvisioningFile) -> None:
+    applied = await apply_file(InProcessChannel(engine, operator=True), estate)
+    changed = {"created": len(applied.created), "updated": len(applied.updated), "revision": applied.revision}
+    _log.info("provisioning applied", extra={"fields": changed})
+    for key in applied.inactive_keys:
+        _log.warning("the provisioning file names a key that has ended, and stays so", extra={"fields": {"key": key}})
 
 
 async def _open_archive(plan: Plan, store: Store) -> "ArchiveOfStore | None":
