@@ -243,3 +243,12 @@ class TestTls:
 
         with runner:
             runner.run(main())
+
+
+async def test_a_stranger_cannot_fill_the_log(server: HttpServer, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(20):
+        reader, writer = await asyncio.open_connection(*server.address)
+        writer.write(b"\x00nonsense\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+        writer.close()
+    assert len([record for record in caplog.records if record.name == "uvicorn.error"]) <= 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import math
 import socket
 import ssl
@@ -22,6 +23,8 @@ KEEP_ALIVE_SEC: Final = 75
 """How long an idle connection is kept: longer than the 60 s after which common proxies drop theirs, so that none is closed
 under a proxy's request."""
 HURRY_SEC: Final = 1.0
+REPEAT_SEC: Final = 10.0
+"""How long uvicorn waits before it logs the same once more: a stranger decides how often it has reason to."""
 
 
 class HttpServer:
@@ -31,6 +34,7 @@ class HttpServer:
         self, app: ASGIApp, listener: socket.socket, address: Address, crowd: Crowd, context: ssl.SSLContext | None
     ) -> None:
         self.address = Address(address.host, listener.getsockname()[1])
+        logging.getLogger("uvicorn.error").addFilter(_NOT_TOO_OFTEN)  # the same one each time: it is added once
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -76,6 +80,26 @@ class HttpServer:
         self._server.should_exit = True
         await asyncio.wait({self.stopped}, timeout=None if grace_sec else HURRY_SEC)
         self.stopped.cancel()
+
+
+class _NotTooOften(logging.Filter):
+    """Lets each message through once in a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the message is to be logged."""
+        if record.levelno >= logging.ERROR:
+            return True
+        is_due = record.created - self._told.get(str(record.msg), -math.inf) >= REPEAT_SEC
+        if is_due:
+            self._told[str(record.msg)] = record.created
+        return is_due
+
+
+_NOT_TOO_OFTEN: Final = _NotTooOften()
 
 
 class _Server(uvicorn.Server):

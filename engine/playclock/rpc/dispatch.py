@@ -209,7 +209,8 @@ class Dispatcher:
             return Call(NOBODY, peer, trusted)
         if self.engine.is_late():
             await self.engine.catch_up()
-        return await self._gate.admit(
+        call = self._gate.admit_game(method.name, metadata, peer, trusted=trusted)
+        return call or await self._gate.admit(
             method.name, metadata, peer, identify, changes=method.changes, trusted=trusted, fallback=fallback
         )
 

@@ -23,6 +23,7 @@ from playclock.errors import (
     Unauthenticated,
     WrongState,
 )
+from playclock.rpc.access import ACCESS, name_of_rpc
 from playclock.rpc.authenticate import (
     API_KEY,
     AUTHORIZATION,
@@ -52,6 +53,9 @@ ESSENTIAL: Final = frozenset(
 )
 """What keeps sessions alive and ends them: no limit refuses it."""
 
+FOR_GAMES: Final = frozenset(method for method in ESSENTIAL if Role.GAME in ACCESS[name_of_rpc(method)])
+"""Those of them that game servers may call."""
+
 FOR_FACADES: Final = frozenset({"/playclock.v1.LimitService/TakeLimit"})
 """What may also be called in process without credentials: a facade there has none."""
 
@@ -74,6 +78,21 @@ class Gate:
         self._engine = engine
         self._limits = engine.limits
         self._wrong = engine.limits.wrong_credentials
+
+    def admit_game(self, method: str, metadata: Metadata, peer: Callable[[], str], *, trusted: bool) -> Call | None:
+        """Return the game server that sends a heartbeat or an end, where nothing else has to be looked at; None where it has.
+
+        It is `admit` for the calls that come all the time, without what only others need.
+        """
+        if method not in FOR_GAMES or (self._wrong is not None and self._wrong.has_full):
+            return None
+        key = dict(metadata).get(API_KEY)
+        if not isinstance(key, str):
+            return None
+        try:
+            return Call(self._engine.callers.game(key), peer, trusted)
+        except InvalidApiKey:
+            return None  # to be counted, and told
 
     async def admit(
         self,
