@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+from playclock.settings import LIMIT_KEYS
 
 from simulation.soak.answers import Answers
 from simulation.soak.audit import OPENING_MICROS, violations
@@ -59,7 +60,9 @@ def victim(folder: Path) -> Iterator[Victim]:
     (folder / "estate.toml").write_text(_ESTATE)
     ports = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", "sqlite:///play.db", "--archive", "none"]
     command = [sys.executable, "-m", "playclock", "serve", *ports, "--provision", "estate.toml", "--log-level", "error"]
-    variables = {"PLAYCLOCK_SECURITY_OPERATOR_TOKENS": TOKEN}
+    # What counts calls would hide what the transport withstands.
+    limits = {f"PLAYCLOCK_LIMITS_{name.upper()}": "none" for name in LIMIT_KEYS}
+    variables = {"PLAYCLOCK_SECURITY_OPERATOR_TOKENS": TOKEN, **limits}
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=log, text=True)
     with process:

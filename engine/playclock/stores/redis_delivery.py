@@ -18,7 +18,7 @@ from playclock.stores.redis_wire import Command, Reply
 
 ATTEMPTS_MAX: Final = 5
 """How often a command is sent again, to another server or with its script, after one said that it did nothing."""
-ASK_SEC: Final = 1.2
+ASK_SEC: Final = 1.0
 """How long finding and asking the servers may take in all. Who waits longer has given up."""
 
 ELSEWHERE: Final = frozenset({"MOVED", "ASK", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN"})
