@@ -225,7 +225,7 @@ class History:
             assert core.grace_sec(session, self.latest_ms) * 1_000 <= self.timers.grace_ms
 
 
-@settings(deadline=None, derandomize=True, max_examples=200)
+@settings(deadline=None, derandomize=True, max_examples=120)
 @given(TIMERS, st.lists(TARIFFS, max_size=2), st.sampled_from(range(1_000)), CALLS)
 def test_nothing_that_happens_loses_money_or_a_session(
     timers: Timers, tariffs: list[Tariff], micros: int, calls: list[Call]

@@ -7,7 +7,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from simulation.machine import InMemory, OnSqlite, Simulation
 
 
-@pytest.mark.parametrize(("machine", "histories"), [(InMemory, 50), (OnSqlite, 12)], ids=["memory", "sqlite"])
+@pytest.mark.parametrize(("machine", "histories"), [(InMemory, 25), (OnSqlite, 8)], ids=["memory", "sqlite"])
 def test_what_must_hold_holds_after_every_call(machine: type[Simulation], histories: int) -> None:
     bounded = settings(
         max_examples=histories,

@@ -147,5 +147,5 @@ def test_a_store_does_what_the_model_does(make_url: Callable[[Path], str]) -> No
 
     run_state_machine_as_test(
         ComparisonOfThisKind,
-        settings=settings(max_examples=20, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)),
+        settings=settings(max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)),
     )
