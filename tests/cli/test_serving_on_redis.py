@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 import grpc
 import pytest
 from playclock.v1 import (
+    AccountServiceStub,
     EndSessionRequest,
     HeartbeatRequest,
     IssueOttRequest,
@@ -19,6 +20,7 @@ from playclock.v1 import (
     OpenSessionRequest,
     SessionServiceStub,
     StartLaunchRequest,
+    TopUpAccountRequest,
 )
 
 from tests.redis_fixtures import RedisOfTests
@@ -52,6 +54,11 @@ class Client:
         self.channel = grpc.insecure_channel(target, options=options)
         self.launches = LaunchServiceStub(self.channel)
         self.sessions = SessionServiceStub(self.channel)
+        self.accounts = AccountServiceStub(self.channel)
+
+    def top_up(self, account: str, amount_micros: int) -> None:
+        top_up = TopUpAccountRequest(account_id=account, amount_micros=amount_micros, request_id=str(uuid.uuid4()))
+        self.accounts.TopUpAccount(top_up, metadata=OPERATOR, timeout=10)
 
     def open(self, pc: str) -> str:
         request = StartLaunchRequest(pc_id=pc, external_ip="127.0.0.1")
@@ -199,6 +206,8 @@ def test_a_rolling_restart_of_two_replicas_under_load_fails_no_call(start: "Star
     replicas = [start(*common, *PORTS) for _ in range(2)]
     found = [replica.ready() for replica in replicas]
     clients = [Client(*(ready["grpc"] for ready in found)) for _ in range(2)]
+    # Each session costs a started minute, and how many are played while processes start depends on the machine.
+    clients[0].top_up("cafe-1", 10**15)
     lasting = clients[0].open("pc-of-rest")
     addresses = [ready["http"] for ready in found]
 

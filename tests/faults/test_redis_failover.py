@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 PLAYERS = 6
 CREDIT_MICROS = 10**15
-AWAY_SEC = 10.0
-"""How long a partition may be without a master: noticing takes two seconds here, and voting some more."""
+ELECTED_SEC = 30.0
+"""How long Redis may take to have another master. That is not ours to hasten: noticing takes two seconds here, and a Cluster whose
+first vote fails waits eight seconds before the next."""
+FOLLOWED_SEC = 5.0
+"""How soon after that all play again."""
 
 Process = Callable[[str], Awaitable["World"]]
 
@@ -72,7 +75,7 @@ class Play:
     async def more(self, rounds: int) -> None:
         """Return when so many more sessions have been played, on every PC of them at least one."""
         wanted = self.rounds + rounds
-        async with asyncio.timeout(AWAY_SEC + 5):
+        async with asyncio.timeout(FOLLOWED_SEC):
             while self.rounds < wanted:
                 assert not any(task.done() for task in self._tasks), [task for task in self._tasks if task.done()]
                 await asyncio.sleep(0.01)
@@ -133,9 +136,8 @@ async def test_play_goes_on_when_sentinels_name_another_master(tmp_path: Path, p
         async with Play(worlds, clock) as play:
             await play.more(50)
             servers[0].kill()
-            killed_at = time.monotonic()
+            await promoted(*servers[1:])
             await play.more(50)
-            assert time.monotonic() - killed_at < AWAY_SEC
         assert play.away > 0
         await check(play, await process(address_of(watchers)), worlds=worlds)
 
@@ -153,7 +155,7 @@ async def test_a_master_that_was_deposed_without_knowing_it_is_left_and_what_it_
         servers[0].say("ACL", "SETUSER", "default", "-replicaof", "-slaveof")
         old_epoch = await world.engine.store.epoch(0)
         watchers[0].say("SENTINEL", "FAILOVER", "main")
-        await back(partial(_promoted, servers[1]))
+        await promoted(servers[1])
         promoted_at = time.monotonic()
         with pytest.raises(StoreAway):
             await cautious.redeem(otts[-1])
@@ -192,10 +194,10 @@ async def test_play_goes_on_when_a_replica_takes_over_in_a_cluster(
             await play.more(50)
             place = int(account_key(worlds[0].ACCOUNT)[:2], 16)
             epoch = await worlds[0].engine.store.epoch(place)
-            holder_of(servers, place).kill()
-            killed_at = time.monotonic()
-            await back(lambda: _in_another_epoch(worlds[0], place, epoch))
-            assert time.monotonic() - killed_at < AWAY_SEC
+            number = servers.index(holder_of(servers, place))
+            servers[number].kill()
+            await promoted(servers[number + 3])
+            await back(lambda: _in_another_epoch(worlds[0], place, epoch), within_sec=FOLLOWED_SEC)
             await play.more(50)
         assert play.away > 0
         await check(play, await process(url), worlds=worlds)
@@ -207,9 +209,11 @@ def holder_of(servers: Sequence[RedisServer], place: int) -> RedisServer:
     return next(servers[n] for n in range(3) if SLOTS * n // 3 <= slot < SLOTS * (n + 1) // 3)
 
 
-async def _promoted(server: RedisServer) -> None:
-    if server.say("ROLE")[0] != b"master":
-        raise StoreAway("it is a replica")
+async def promoted(*servers: RedisServer) -> None:
+    """Return when one of them is a master."""
+    async with asyncio.timeout(ELECTED_SEC):
+        while all(server.say("ROLE")[0] != b"master" for server in servers):
+            await asyncio.sleep(0.02)
 
 
 async def _in_another_epoch(world: "World", place: int, epoch: str) -> None:
