@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 PLAYERS = 6
 CREDIT_MICROS = 10**15
 ELECTED_SEC = 30.0
-"""How long Redis may take to have another master. That is not ours to hasten: noticing takes two seconds here, and a Cluster whose
-first vote fails waits eight seconds before the next."""
+"""How long Redis may take to have another master. That is not ours to hasten: noticing takes two seconds here, and a Cluster
+whose first vote fails waits eight seconds before the next."""
 FOLLOWED_SEC = 5.0
 """How soon after that all play again."""
 
@@ -211,9 +211,12 @@ def holder_of(servers: Sequence[RedisServer], place: int) -> RedisServer:
 
 async def promoted(*servers: RedisServer) -> None:
     """Return when one of them is a master."""
-    async with asyncio.timeout(ELECTED_SEC):
-        while all(server.say("ROLE")[0] != b"master" for server in servers):
-            await asyncio.sleep(0.02)
+    await back(partial(_any_master, servers), within_sec=ELECTED_SEC)
+
+
+async def _any_master(servers: Sequence[RedisServer]) -> None:
+    if all(server.say("ROLE")[0] != b"master" for server in servers):
+        raise StoreAway("they are replicas")
 
 
 async def _in_another_epoch(world: "World", place: int, epoch: str) -> None:
