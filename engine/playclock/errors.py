@@ -8,9 +8,10 @@ its own codes. What a correct caller meets every day is no error but a value tha
     ├── Unauthenticated            mend the credentials
     │   ├── InvalidApiKey  InvalidSignature  RequestExpired  RequestReplayed
     ├── PermissionDenied           ask somebody who may
-    │   └── NotPcCafe
+    │   └── NotPcCafe  GameNotAvailable
     ├── NotFound                   stop asking for it
     │   ├── GameNotFound  LaunchNotFound  SessionNotFound  AccountNotFound  CafeNotFound  TransferNotFound  KeyNotFound
+    │   ├── AgentNotFound  GameProviderNotFound
     ├── WrongState                 stop: it is over
     │   ├── LaunchEnded  SessionEnded  SessionEnding  AlreadyEnded  AlreadyReversed  InsufficientCredit  TransferClosed
     │   ├── KeyInactive
@@ -89,6 +90,12 @@ class NotPcCafe(PermissionDenied):
     reason = "NOT_PC_CAFE"
 
 
+class GameNotAvailable(PermissionDenied):
+    """The agent does not offer the game."""
+
+    reason = "GAME_NOT_AVAILABLE"
+
+
 class NotFound(EngineError):
     """There is no such thing, or it is somebody else's: the answer is the same."""
 
@@ -133,6 +140,18 @@ class KeyNotFound(NotFound):
     """There is no such key."""
 
     reason = "KEY_NOT_FOUND"
+
+
+class AgentNotFound(NotFound):
+    """There is no such agent."""
+
+    reason = "AGENT_NOT_FOUND"
+
+
+class GameProviderNotFound(NotFound):
+    """Nobody provides a demo of the game."""
+
+    reason = "GAME_PROVIDER_NOT_FOUND"
 
 
 class WrongState(EngineError):

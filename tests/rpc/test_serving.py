@@ -279,6 +279,7 @@ class TestServer:
             "playclock.v1.AccountService",
             "playclock.v1.AuditService",
             "playclock.v1.AuthService",
+            "playclock.v1.GameLinkService",
             "playclock.v1.KeyService",
             "playclock.v1.LaunchService",
             "playclock.v1.LimitService",

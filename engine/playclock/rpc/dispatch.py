@@ -25,6 +25,7 @@ from playclock.rpc.audit import AuditServicer
 from playclock.rpc.auth import AuthServicer
 from playclock.rpc.authenticate import REQUEST_ID, Metadata
 from playclock.rpc.call import Call, Identify, unidentified
+from playclock.rpc.game_link import GameLinkServicer
 from playclock.rpc.gate import Gate
 from playclock.rpc.health import SERVICE as HEALTH
 from playclock.rpc.health import HealthServicer
@@ -39,6 +40,7 @@ from playclock.v1 import (
     account_service_pb2,
     audit_service_pb2,
     auth_service_pb2,
+    game_link_service_pb2,
     key_service_pb2,
     launch_service_pb2,
     limit_service_pb2,
@@ -60,6 +62,8 @@ _QUIET: Final = frozenset(
         "GetSession",
         "ListSessions",
         "HeartbeatLaunch",
+        "ListAgentGames",
+        "VerifyDemoToken",
     }
 )
 """Methods of which only failures are worth a line by default: they come all the time, or change nothing."""
@@ -123,6 +127,7 @@ class Dispatcher:
             (account_service_pb2, "AccountService", AccountServicer(engine)),
             (audit_service_pb2, "AuditService", AuditServicer(engine)),
             (auth_service_pb2, "AuthService", AuthServicer(engine)),
+            (game_link_service_pb2, "GameLinkService", GameLinkServicer(engine)),
             (key_service_pb2, "KeyService", KeyServicer(engine)),
             (launch_service_pb2, "LaunchService", LaunchServicer(engine)),
             (limit_service_pb2, "LimitService", LimitServicer(engine)),

@@ -203,6 +203,21 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "TOO_MANY_KEYS", "domain": "playclock", "metadata": {"alive": "5"}}
     """
+    ERROR_REASON_AGENT_NOT_FOUND: _ErrorReason.ValueType  # 36
+    """There is no such agent.
+
+        {"reason": "AGENT_NOT_FOUND", "domain": "playclock", "metadata": {"agent_id": "1"}}
+    """
+    ERROR_REASON_GAME_NOT_AVAILABLE: _ErrorReason.ValueType  # 37
+    """There is such a game, and the agent does not offer it.
+
+        {"reason": "GAME_NOT_AVAILABLE", "domain": "playclock", "metadata": {"agent_id": "1", "game_number": "123"}}
+    """
+    ERROR_REASON_GAME_PROVIDER_NOT_FOUND: _ErrorReason.ValueType  # 38
+    """Nobody provides a demo of the game.
+
+        {"reason": "GAME_PROVIDER_NOT_FOUND", "domain": "playclock", "metadata": {"game_number": "123"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason names what went wrong. It travels as the reason of a google.rpc.ErrorInfo whose domain is "playclock", without
@@ -390,5 +405,20 @@ ERROR_REASON_TOO_MANY_KEYS: ErrorReason.ValueType  # 35
 """As many keys of the owner are alive as can be. Revoke one, or wait until one has expired.
 
     {"reason": "TOO_MANY_KEYS", "domain": "playclock", "metadata": {"alive": "5"}}
+"""
+ERROR_REASON_AGENT_NOT_FOUND: ErrorReason.ValueType  # 36
+"""There is no such agent.
+
+    {"reason": "AGENT_NOT_FOUND", "domain": "playclock", "metadata": {"agent_id": "1"}}
+"""
+ERROR_REASON_GAME_NOT_AVAILABLE: ErrorReason.ValueType  # 37
+"""There is such a game, and the agent does not offer it.
+
+    {"reason": "GAME_NOT_AVAILABLE", "domain": "playclock", "metadata": {"agent_id": "1", "game_number": "123"}}
+"""
+ERROR_REASON_GAME_PROVIDER_NOT_FOUND: ErrorReason.ValueType  # 38
+"""Nobody provides a demo of the game.
+
+    {"reason": "GAME_PROVIDER_NOT_FOUND", "domain": "playclock", "metadata": {"game_number": "123"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -25,21 +25,25 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aplayclock/v1/session.proto\x12\x0cplayclock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x06\n\x07Session\x12\x17\n\x0fgame_session_id\x18\x01 \x01(\t\x12\x0f\n\x07game_id\x18\x02 \x01(\t\x12\x18\n\x10provider_user_id\x18\x03 \x01(\t\x12\x0f\n\x07\x63\x61\x66\x65_id\x18\x04 \x01(\t\x12\r\n\x05pc_id\x18\x05 \x01(\t\x12\x11\n\tserver_id\x18\x06 \x01(\t\x12*\n\x05state\x18\x07 \x01(\x0e\x32\x1b.playclock.v1.Session.State\x12+\n\nend_reason\x18\x08 \x01(\x0e\x32\x17.playclock.v1.EndReason\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13last_heartbeat_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11play_duration_sec\x18\r \x01(\x05\x12%\n\x18\x63lient_play_duration_sec\x18\x0e \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nis_pc_cafe\x18\x0f \x01(\x08\x12\x12\n\naccount_id\x18\x10 \x01(\t\x12\x12\n\nbilled_sec\x18\x11 \x01(\x05\x12\x11\n\tgrace_sec\x18\x12 \x01(\x05\x12\x15\n\ramount_micros\x18\x13 \x01(\x03\x12\x33\n\x0fpaid_until_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ACTIVE\x10\x01\x12\x13\n\x0fSTATE_EXHAUSTED\x10\x02\x12\x10\n\x0cSTATE_ENDING\x10\x03\x12\x0f\n\x0bSTATE_ENDED\x10\x04\x42\x1b\n\x19_client_play_duration_sec\"\xa1\x02\n\x0cSessionEvent\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.playclock.v1.SessionEvent.Kind\x12.\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x07session\x18\x03 \x01(\x0b\x32\x15.playclock.v1.Session\"\x89\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_OPENED\x10\x01\x12\x12\n\x0eKIND_EXHAUSTED\x10\x02\x12\x0e\n\nKIND_ENDED\x10\x03\x12\x10\n\x0cKIND_RESUMED\x10\x04\x12\x13\n\x0fKIND_LOW_CREDIT\x10\x05\x12\x0f\n\x0bKIND_ENDING\x10\x06*\x96\x02\n\tEndReason\x12\x1a\n\x16\x45ND_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45ND_REASON_CLIENT_END\x10\x01\x12 \n\x1c\x45ND_REASON_HEARTBEAT_TIMEOUT\x10\x02\x12\x1f\n\x1b\x45ND_REASON_LAUNCHER_TIMEOUT\x10\x03\x12\x1f\n\x1b\x45ND_REASON_CHARGE_EXHAUSTED\x10\x04\x12\x17\n\x13\x45ND_REASON_REPLACED\x10\x05\x12\x19\n\x15\x45ND_REASON_TERMINATED\x10\x06\x12\x1d\n\x19\x45ND_REASON_SERVER_RESTART\x10\x07\x12\x1b\n\x17\x45ND_REASON_MAX_DURATION\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aplayclock/v1/session.proto\x12\x0cplayclock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf4\x06\n\x07Session\x12\x17\n\x0fgame_session_id\x18\x01 \x01(\t\x12\x0f\n\x07game_id\x18\x02 \x01(\t\x12\x18\n\x10provider_user_id\x18\x03 \x01(\t\x12\x0f\n\x07\x63\x61\x66\x65_id\x18\x04 \x01(\t\x12\r\n\x05pc_id\x18\x05 \x01(\t\x12\x11\n\tserver_id\x18\x06 \x01(\t\x12*\n\x05state\x18\x07 \x01(\x0e\x32\x1b.playclock.v1.Session.State\x12+\n\nend_reason\x18\x08 \x01(\x0e\x32\x17.playclock.v1.EndReason\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13last_heartbeat_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11play_duration_sec\x18\r \x01(\x05\x12%\n\x18\x63lient_play_duration_sec\x18\x0e \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nis_pc_cafe\x18\x0f \x01(\x08\x12\x12\n\naccount_id\x18\x10 \x01(\t\x12\x12\n\nbilled_sec\x18\x11 \x01(\x05\x12\x11\n\tgrace_sec\x18\x12 \x01(\x05\x12\x15\n\ramount_micros\x18\x13 \x01(\x03\x12\x33\n\x0fpaid_until_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\nattributes\x18\x15 \x03(\x0b\x32%.playclock.v1.Session.AttributesEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"h\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ACTIVE\x10\x01\x12\x13\n\x0fSTATE_EXHAUSTED\x10\x02\x12\x10\n\x0cSTATE_ENDING\x10\x03\x12\x0f\n\x0bSTATE_ENDED\x10\x04\x42\x1b\n\x19_client_play_duration_sec\"\xa1\x02\n\x0cSessionEvent\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.playclock.v1.SessionEvent.Kind\x12.\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x07session\x18\x03 \x01(\x0b\x32\x15.playclock.v1.Session\"\x89\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_OPENED\x10\x01\x12\x12\n\x0eKIND_EXHAUSTED\x10\x02\x12\x0e\n\nKIND_ENDED\x10\x03\x12\x10\n\x0cKIND_RESUMED\x10\x04\x12\x13\n\x0fKIND_LOW_CREDIT\x10\x05\x12\x0f\n\x0bKIND_ENDING\x10\x06*\x96\x02\n\tEndReason\x12\x1a\n\x16\x45ND_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45ND_REASON_CLIENT_END\x10\x01\x12 \n\x1c\x45ND_REASON_HEARTBEAT_TIMEOUT\x10\x02\x12\x1f\n\x1b\x45ND_REASON_LAUNCHER_TIMEOUT\x10\x03\x12\x1f\n\x1b\x45ND_REASON_CHARGE_EXHAUSTED\x10\x04\x12\x17\n\x13\x45ND_REASON_REPLACED\x10\x05\x12\x19\n\x15\x45ND_REASON_TERMINATED\x10\x06\x12\x1d\n\x19\x45ND_REASON_SERVER_RESTART\x10\x07\x12\x1b\n\x17\x45ND_REASON_MAX_DURATION\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'playclock.v1.session_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENDREASON']._serialized_start=1147
-  _globals['_ENDREASON']._serialized_end=1425
+  _globals['_SESSION_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_SESSION_ATTRIBUTESENTRY']._serialized_options = b'8\001'
+  _globals['_ENDREASON']._serialized_start=1257
+  _globals['_ENDREASON']._serialized_end=1535
   _globals['_SESSION']._serialized_start=78
-  _globals['_SESSION']._serialized_end=852
-  _globals['_SESSION_STATE']._serialized_start=719
-  _globals['_SESSION_STATE']._serialized_end=823
-  _globals['_SESSIONEVENT']._serialized_start=855
-  _globals['_SESSIONEVENT']._serialized_end=1144
-  _globals['_SESSIONEVENT_KIND']._serialized_start=1007
-  _globals['_SESSIONEVENT_KIND']._serialized_end=1144
+  _globals['_SESSION']._serialized_end=962
+  _globals['_SESSION_ATTRIBUTESENTRY']._serialized_start=778
+  _globals['_SESSION_ATTRIBUTESENTRY']._serialized_end=827
+  _globals['_SESSION_STATE']._serialized_start=829
+  _globals['_SESSION_STATE']._serialized_end=933
+  _globals['_SESSIONEVENT']._serialized_start=965
+  _globals['_SESSIONEVENT']._serialized_end=1254
+  _globals['_SESSIONEVENT_KIND']._serialized_start=1117
+  _globals['_SESSIONEVENT_KIND']._serialized_end=1254
 # @@protoc_insertion_point(module_scope)

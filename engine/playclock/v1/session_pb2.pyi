@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -103,6 +105,26 @@ class Session(_message.Message):
     STATE_ENDED: Session.State.ValueType  # 4
     """The session is over and its figures are final."""
 
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     GAME_SESSION_ID_FIELD_NUMBER: _builtins.int
     GAME_ID_FIELD_NUMBER: _builtins.int
     PROVIDER_USER_ID_FIELD_NUMBER: _builtins.int
@@ -123,6 +145,7 @@ class Session(_message.Message):
     GRACE_SEC_FIELD_NUMBER: _builtins.int
     AMOUNT_MICROS_FIELD_NUMBER: _builtins.int
     PAID_UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
     game_session_id: _builtins.str
     """Id of the session: "gs_" and a UUID."""
     game_id: _builtins.str
@@ -173,6 +196,12 @@ class Session(_message.Message):
     def paid_until_time(self) -> _timestamp_pb2.Timestamp:
         """Until when the account has paid ahead; absent where nobody pays."""
 
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What whoever launched the game told of the player. Where an agent did: agent_id, agent_session_id, player_username, language,
+        currency, home_url and ip. Empty for sessions of PC cafes.
+        """
+
     def __init__(
         self,
         *,
@@ -196,10 +225,11 @@ class Session(_message.Message):
         grace_sec: _builtins.int = ...,
         amount_micros: _builtins.int = ...,
         paid_until_time: _timestamp_pb2.Timestamp | None = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_client_play_duration_sec", b"_client_play_duration_sec", "client_play_duration_sec", b"client_play_duration_sec", "create_time", b"create_time", "end_time", b"end_time", "expire_time", b"expire_time", "last_heartbeat_time", b"last_heartbeat_time", "paid_until_time", b"paid_until_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_client_play_duration_sec", b"_client_play_duration_sec", "account_id", b"account_id", "amount_micros", b"amount_micros", "billed_sec", b"billed_sec", "cafe_id", b"cafe_id", "client_play_duration_sec", b"client_play_duration_sec", "create_time", b"create_time", "end_reason", b"end_reason", "end_time", b"end_time", "expire_time", b"expire_time", "game_id", b"game_id", "game_session_id", b"game_session_id", "grace_sec", b"grace_sec", "is_pc_cafe", b"is_pc_cafe", "last_heartbeat_time", b"last_heartbeat_time", "paid_until_time", b"paid_until_time", "pc_id", b"pc_id", "play_duration_sec", b"play_duration_sec", "provider_user_id", b"provider_user_id", "server_id", b"server_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_client_play_duration_sec", b"_client_play_duration_sec", "account_id", b"account_id", "amount_micros", b"amount_micros", "attributes", b"attributes", "billed_sec", b"billed_sec", "cafe_id", b"cafe_id", "client_play_duration_sec", b"client_play_duration_sec", "create_time", b"create_time", "end_reason", b"end_reason", "end_time", b"end_time", "expire_time", b"expire_time", "game_id", b"game_id", "game_session_id", b"game_session_id", "grace_sec", b"grace_sec", "is_pc_cafe", b"is_pc_cafe", "last_heartbeat_time", b"last_heartbeat_time", "paid_until_time", b"paid_until_time", "pc_id", b"pc_id", "play_duration_sec", b"play_duration_sec", "provider_user_id", b"provider_user_id", "server_id", b"server_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__client_play_duration_sec: _TypeAlias = _typing.Literal["client_play_duration_sec"]  # noqa: Y015
     _WhichOneofArgType__client_play_duration_sec: _TypeAlias = _typing.Literal["_client_play_duration_sec", b"_client_play_duration_sec"]  # noqa: Y015

@@ -98,11 +98,32 @@ class OpenSessionResponse(_message.Message):
     REASON_USER_MISMATCH: OpenSessionResponse.Reason.ValueType  # 5
     """The OTT was bound to another player."""
 
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     IS_VALID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     GAME_SESSION_ID_FIELD_NUMBER: _builtins.int
     IS_PC_CAFE_FIELD_NUMBER: _builtins.int
     NEXT_HEARTBEAT_IN_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
     is_valid: _builtins.bool
     """Whether the OTT was redeemed."""
     reason: Global___OpenSessionResponse.Reason.ValueType
@@ -113,6 +134,10 @@ class OpenSessionResponse(_message.Message):
     """Whether the player sits in a PC cafe."""
     next_heartbeat_in: _builtins.int
     """Seconds after which the first heartbeat is due."""
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What whoever launched the game told of the player, as Session has it."""
+
     def __init__(
         self,
         *,
@@ -121,10 +146,11 @@ class OpenSessionResponse(_message.Message):
         game_session_id: _builtins.str = ...,
         is_pc_cafe: _builtins.bool = ...,
         next_heartbeat_in: _builtins.int = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["game_session_id", b"game_session_id", "is_pc_cafe", b"is_pc_cafe", "is_valid", b"is_valid", "next_heartbeat_in", b"next_heartbeat_in", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "game_session_id", b"game_session_id", "is_pc_cafe", b"is_pc_cafe", "is_valid", b"is_valid", "next_heartbeat_in", b"next_heartbeat_in", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

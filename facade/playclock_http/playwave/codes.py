@@ -31,11 +31,14 @@ CODES: Final[Codes] = {
     "STORE_UNAVAILABLE": (503, "SERVICE_UNAVAILABLE"),
     "SHUTTING_DOWN": (503, "SERVICE_UNAVAILABLE"),
     "INTERNAL": (500, "INTERNAL_ERROR"),
-    # Of operators' services, which no call of this dialect asks.
+    # Of operators' and agents' services, which no call of this dialect asks.
     "ACCOUNT_NOT_FOUND": (404, "NOT_FOUND"),
     "CAFE_NOT_FOUND": (404, "NOT_FOUND"),
     "TRANSFER_NOT_FOUND": (404, "NOT_FOUND"),
     "KEY_NOT_FOUND": (404, "NOT_FOUND"),
+    "AGENT_NOT_FOUND": (404, "NOT_FOUND"),
+    "GAME_PROVIDER_NOT_FOUND": (404, "NOT_FOUND"),
+    "GAME_NOT_AVAILABLE": (403, "PERMISSION_DENIED"),
     "ALREADY_REVERSED": (409, "ALREADY_REVERSED"),
     "INSUFFICIENT_CREDIT": (409, "INSUFFICIENT_CREDIT"),
     "TRANSFER_CLOSED": (409, "TRANSFER_CLOSED"),
