@@ -29,6 +29,13 @@ TransferNotFound   TRANSFER_NOT_FOUND   NOT_FOUND
 KeyNotFound        KEY_NOT_FOUND        NOT_FOUND
 AgentNotFound      AGENT_NOT_FOUND      NOT_FOUND
 GameProviderNotFound GAME_PROVIDER_NOT_FOUND NOT_FOUND
+BetNotFound        BET_NOT_FOUND        NOT_FOUND
+NoWallet           NO_WALLET            FAILED_PRECONDITION
+AgentRefused       AGENT_REFUSED        FAILED_PRECONDITION
+BetClosed          BET_CLOSED           FAILED_PRECONDITION
+TransactionIdReused TRANSACTION_ID_REUSED ALREADY_EXISTS
+AgentAway          AGENT_UNAVAILABLE    UNAVAILABLE
+BetPending         BET_PENDING          UNAVAILABLE
 LaunchEnded        LAUNCH_ENDED         FAILED_PRECONDITION
 SessionEnded       SESSION_ENDED        FAILED_PRECONDITION
 SessionEnding      SESSION_ENDING       FAILED_PRECONDITION
@@ -62,6 +69,8 @@ RETRY_MS: Final = {
     "StoreAway": 1_000,
     "ArchiveAway": 1_000,
     "AuthorityAway": 1_000,
+    "AgentAway": 1_000,
+    "BetPending": 1_000,
     "ShuttingDown": 1_000,
 }
 

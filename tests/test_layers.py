@@ -114,6 +114,7 @@ PURE: Final = frozenset(
         "collections.abc",
         "dataclasses",
         "datetime",
+        "decimal",
         "enum",
         "functools",
         "hashlib",

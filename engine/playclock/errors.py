@@ -11,19 +11,20 @@ its own codes. What a correct caller meets every day is no error but a value tha
     │   └── NotPcCafe  GameNotAvailable
     ├── NotFound                   stop asking for it
     │   ├── GameNotFound  LaunchNotFound  SessionNotFound  AccountNotFound  CafeNotFound  TransferNotFound  KeyNotFound
-    │   ├── AgentNotFound  GameProviderNotFound
+    │   ├── AgentNotFound  GameProviderNotFound  BetNotFound
     ├── WrongState                 stop: it is over
     │   ├── LaunchEnded  SessionEnded  SessionEnding  AlreadyEnded  AlreadyReversed  InsufficientCredit  TransferClosed
-    │   ├── KeyInactive
+    │   ├── KeyInactive  NoWallet  AgentRefused  BetClosed
     ├── RequestIdReused            use a new request id
     ├── TransferIdReused           use a new transfer id
+    ├── TransactionIdReused        use a new transaction id
     ├── TooManyTransfers           post or void some first
     ├── TooManyKeys                revoke one first
     ├── CursorExpired              list, then watch anew
     ├── RateLimited                call less often, and again after the time that it names
     ├── NoArchive                  ask a server that keeps one
     └── TryAgain                   the same call, later
-        ├── TooMuchContention  StoreAway  ArchiveAway  AuthorityAway  ShuttingDown
+        ├── TooMuchContention  StoreAway  ArchiveAway  AuthorityAway  AgentAway  BetPending  ShuttingDown
 """
 
 from typing import ClassVar
@@ -154,6 +155,12 @@ class GameProviderNotFound(NotFound):
     reason = "GAME_PROVIDER_NOT_FOUND"
 
 
+class BetNotFound(NotFound):
+    """There is no such bet of the session."""
+
+    reason = "BET_NOT_FOUND"
+
+
 class WrongState(EngineError):
     """It is over, or nearly."""
 
@@ -206,6 +213,24 @@ class KeyInactive(WrongState):
     reason = "KEY_INACTIVE"
 
 
+class NoWallet(WrongState):
+    """The session is no agent's, or its agent keeps no money for it here: it has no callback URL, or no API token."""
+
+    reason = "NO_WALLET"
+
+
+class AgentRefused(WrongState):
+    """The agent has refused what it was asked. The metadata has its own error."""
+
+    reason = "AGENT_REFUSED"
+
+
+class BetClosed(WrongState):
+    """The bet cannot be taken back any more: its round was won since."""
+
+    reason = "BET_CLOSED"
+
+
 class NoArchive(EngineError):
     """This server keeps no archive."""
 
@@ -222,6 +247,12 @@ class TransferIdReused(EngineError):
     """The transfer id was used before with other contents."""
 
     reason = "TRANSFER_ID_REUSED"
+
+
+class TransactionIdReused(EngineError):
+    """The transaction id was used before, in this session, with other contents."""
+
+    reason = "TRANSACTION_ID_REUSED"
 
 
 class TooManyTransfers(EngineError):
@@ -256,7 +287,7 @@ class CursorExpired(EngineError):
 class TryAgain(EngineError):
     """Nothing is wrong with the call. The same call may succeed later."""
 
-    retry_after_ms: ClassVar[int] = 1_000
+    retry_after_ms: int = 1_000
 
 
 class TooMuchContention(TryAgain):
@@ -282,6 +313,22 @@ class AuthorityAway(TryAgain):
     """The partner that pays does not answer, and the game's policy is to wait for it."""
 
     reason = "PROVIDER_UNAVAILABLE"
+
+
+class AgentAway(TryAgain):
+    """The agent's server does not answer. Nothing was done, and nothing was noted."""
+
+    reason = "AGENT_UNAVAILABLE"
+
+    def __init__(self, message: str, *, retry_after_ms: int = TryAgain.retry_after_ms, **metadata: object) -> None:
+        super().__init__(message, **metadata)
+        self.retry_after_ms = retry_after_ms
+
+
+class BetPending(TryAgain):
+    """The agent has not answered yet. What becomes of the bet, the same call will say."""
+
+    reason = "BET_PENDING"
 
 
 class ShuttingDown(TryAgain):

@@ -101,6 +101,36 @@ def transfer_id_of(account_id: str, caller: str, request_id: str) -> str:
     return f"topup/{account_id}/{_digest('transfer', caller, request_id)}"
 
 
+def bet_id_of(game_session_id: str, transaction_id: str) -> str:
+    """Return the id by which an agent knows a game's transaction: no other session's has the same."""
+    return make_uuid(partition_in(game_session_id), bytes.fromhex(_digest("bet", game_session_id, transaction_id)))
+
+
+def rollback_id_of(bet_id: str) -> str:
+    """Return the id by which an agent knows the rollback of a bet."""
+    return make_uuid(partition_in(bet_id), bytes.fromhex(_digest("rollback", bet_id)))
+
+
+def bet_key(bet_id: str) -> str:
+    """Return the key of a bet's record."""
+    return f"{bet_id[:2]}:bet:{bet_id}"
+
+
+def book_key(game_session_id: str) -> str:
+    """Return the key of the record that knows of a session's bets."""
+    return f"{game_session_id[3:5]}:book:{game_session_id[3:]}"
+
+
+def bet_page_key(game_session_id: str, page: int) -> str:
+    """Return the key of a full page of a session's bets."""
+    return f"{game_session_id[3:5]}:betpage:{game_session_id[3:]}/{page}"
+
+
+def round_key(game_session_id: str, round_id: str) -> str:
+    """Return the key of the record of a round."""
+    return f"{game_session_id[3:5]}:round:{_digest('round', game_session_id, round_id)}"
+
+
 def charge_id_of(ott: str) -> str:
     """Return the id of a partner's charge for the one session that an OTT can become."""
     return "ch_" + make_uuid(partition_in(ott), bytes.fromhex(_digest("charge", ott)))

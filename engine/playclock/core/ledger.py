@@ -2,7 +2,8 @@
 
 Each account of ours is three in the ledger: `wallet/ID`, what is there to be set aside, `held/ID`, what is set aside, and
 `debt/ID`, what is owed, which is never more than nothing. Money comes from `funding/CURRENCY` and goes to `revenue/GAME` or
-`payout/NAME`. A correction is a reverse transfer; nothing is ever changed or taken out.
+`payout/NAME`. Money that agents keep is not ours: a bet is booked between `agent/ID/CURRENCY` and `bets/GAME`, a win comes from
+`wins/GAME`. A correction is a reverse transfer; nothing is ever changed or taken out.
 """
 
 from enum import IntEnum
@@ -24,6 +25,8 @@ class TransferKind(IntEnum):
     POST = 6
     VOID = 7
     EXPIRY = 8
+    BET = 9
+    BET_ROLLBACK = 10
 
 
 class Leg(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -218,6 +218,41 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "GAME_PROVIDER_NOT_FOUND", "domain": "playclock", "metadata": {"game_number": "123"}}
     """
+    ERROR_REASON_BET_NOT_FOUND: _ErrorReason.ValueType  # 39
+    """There is no such bet of the session.
+
+        {"reason": "BET_NOT_FOUND", "domain": "playclock"}
+    """
+    ERROR_REASON_NO_WALLET: _ErrorReason.ValueType  # 40
+    """The session is no agent's, or its agent keeps no money for it here: it has no callback URL, or no API token.
+
+        {"reason": "NO_WALLET", "domain": "playclock", "metadata": {"agent_id": "1"}}
+    """
+    ERROR_REASON_AGENT_REFUSED: _ErrorReason.ValueType  # 41
+    """The agent has refused what it was asked. The metadata has its own error.
+
+        {"reason": "AGENT_REFUSED", "domain": "playclock", "metadata": {"agent_error": "player_blocked"}}
+    """
+    ERROR_REASON_BET_CLOSED: _ErrorReason.ValueType  # 42
+    """The bet cannot be taken back any more: its round was won since.
+
+        {"reason": "BET_CLOSED", "domain": "playclock", "metadata": {"state": "ACCEPTED"}}
+    """
+    ERROR_REASON_TRANSACTION_ID_REUSED: _ErrorReason.ValueType  # 43
+    """The transaction id was used before, in this session, with other contents.
+
+        {"reason": "TRANSACTION_ID_REUSED", "domain": "playclock"}
+    """
+    ERROR_REASON_AGENT_UNAVAILABLE: _ErrorReason.ValueType  # 44
+    """The agent's server does not answer. Nothing was done, and nothing was noted. RetryInfo says when to try again.
+
+        {"reason": "AGENT_UNAVAILABLE", "domain": "playclock", "metadata": {"agent_id": "1"}}
+    """
+    ERROR_REASON_BET_PENDING: _ErrorReason.ValueType  # 45
+    """The agent has not answered yet. What becomes of the bet, the same call will say. RetryInfo says when.
+
+        {"reason": "BET_PENDING", "domain": "playclock"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason names what went wrong. It travels as the reason of a google.rpc.ErrorInfo whose domain is "playclock", without
@@ -420,5 +455,40 @@ ERROR_REASON_GAME_PROVIDER_NOT_FOUND: ErrorReason.ValueType  # 38
 """Nobody provides a demo of the game.
 
     {"reason": "GAME_PROVIDER_NOT_FOUND", "domain": "playclock", "metadata": {"game_number": "123"}}
+"""
+ERROR_REASON_BET_NOT_FOUND: ErrorReason.ValueType  # 39
+"""There is no such bet of the session.
+
+    {"reason": "BET_NOT_FOUND", "domain": "playclock"}
+"""
+ERROR_REASON_NO_WALLET: ErrorReason.ValueType  # 40
+"""The session is no agent's, or its agent keeps no money for it here: it has no callback URL, or no API token.
+
+    {"reason": "NO_WALLET", "domain": "playclock", "metadata": {"agent_id": "1"}}
+"""
+ERROR_REASON_AGENT_REFUSED: ErrorReason.ValueType  # 41
+"""The agent has refused what it was asked. The metadata has its own error.
+
+    {"reason": "AGENT_REFUSED", "domain": "playclock", "metadata": {"agent_error": "player_blocked"}}
+"""
+ERROR_REASON_BET_CLOSED: ErrorReason.ValueType  # 42
+"""The bet cannot be taken back any more: its round was won since.
+
+    {"reason": "BET_CLOSED", "domain": "playclock", "metadata": {"state": "ACCEPTED"}}
+"""
+ERROR_REASON_TRANSACTION_ID_REUSED: ErrorReason.ValueType  # 43
+"""The transaction id was used before, in this session, with other contents.
+
+    {"reason": "TRANSACTION_ID_REUSED", "domain": "playclock"}
+"""
+ERROR_REASON_AGENT_UNAVAILABLE: ErrorReason.ValueType  # 44
+"""The agent's server does not answer. Nothing was done, and nothing was noted. RetryInfo says when to try again.
+
+    {"reason": "AGENT_UNAVAILABLE", "domain": "playclock", "metadata": {"agent_id": "1"}}
+"""
+ERROR_REASON_BET_PENDING: ErrorReason.ValueType  # 45
+"""The agent has not answered yet. What becomes of the bet, the same call will say. RetryInfo says when.
+
+    {"reason": "BET_PENDING", "domain": "playclock"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
