@@ -16,7 +16,8 @@ import psutil
 import redis
 from playclock.clock import ManualClock
 from playclock.core.answers import Opened
-from playclock.core.estate import AccountPlan, Cafe, Game, Resource, hash_key
+from playclock.core.catalog import Game
+from playclock.core.estate import AccountPlan, Cafe, Resource, hash_key
 from playclock.core.tariff import Rounding, Tariff
 from playclock.engine import OPERATOR, Caller, Engine, Role
 from playclock.errors import AlreadyEnded, StoreAway

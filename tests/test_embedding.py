@@ -71,7 +71,7 @@ class TestTheFixture:
 
     def test_the_estate_is_what_the_constants_say(self, playclock: Playclock) -> None:
         estate = playclock.engine.engine.context.estate
-        assert list(estate.games) == [GAME_ID]
+        assert list(playclock.engine.engine.context.catalog.games) == [GAME_ID]
         cafe = estate.cafe_at(CAFE_IP)
         assert cafe is not None
         assert estate.plans[cafe.account_id or ""].opening_balance_micros == BALANCE_MICROS

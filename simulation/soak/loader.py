@@ -17,7 +17,8 @@ import sys
 
 from playclock.archive.urls import open_archive
 from playclock.clock import SystemClock
-from playclock.core.estate import AccountPlan, Cafe, Game, hash_key
+from playclock.core.catalog import Game
+from playclock.core.estate import AccountPlan, Cafe, hash_key
 from playclock.core.tariff import Rounding, Tariff
 from playclock.engine import OPERATOR, Engine
 from playclock.errors import EngineError

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import fields, replace
-from playclock.core import estate, records
+from playclock.core import catalog, estate, records
 from playclock.core.charge import Account, Charge, Hold
 from playclock.core.codec import FORMAT, Codec, UnknownFormat, encode
 from playclock.core.credentials import Credential, Named
@@ -94,6 +94,7 @@ SESSIONS = st.builds(
     resumed_ms=MS,
     grant=nullable(GRANTS),
 )
+CHANGES = st.builds(catalog.Change, MS, st.lists(TEXT, max_size=3).map(tuple))
 KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
     Session: SESSIONS,
     Launch: st.builds(
@@ -164,8 +165,8 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
     ),
     estate.Directory: st.builds(estate.Directory, st.lists(TEXT, max_size=3).map(tuple)),
     Tariff: TARIFFS,
-    estate.Game: st.builds(
-        estate.Game,
+    catalog.Game: st.builds(
+        catalog.Game,
         id=TEXT,
         number=st.integers(0, 1 << 31),
         name=TEXT,
@@ -176,7 +177,25 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         api_key_hashes=st.lists(st.binary(min_size=32, max_size=32), max_size=2).map(tuple),
         failure_policy=st.sampled_from(list(FailurePolicy)),
         failure_limit_ms=MS,
+        description=TEXT,
+        cover_image_url=TEXT,
+        platform=TEXT,
+        owner_id=TEXT,
+        creator_id=TEXT,
+        is_hidden=st.booleans(),
+        is_admin_hidden=st.booleans(),
+        token_ids=st.lists(TEXT, max_size=2).map(tuple),
+        max_score_per_session=MS,
+        max_sessions_per_day=MS,
+        max_cumulative_points_per_day=MS,
+        created_ms=MS,
+        updated_ms=MS,
+        deleted_ms=st.none() | MS,
+        revision=MS,
     ),
+    catalog.Bucket: st.builds(catalog.Bucket, st.lists(TEXT, max_size=3).map(tuple)),
+    catalog.Change: CHANGES,
+    catalog.Ring: st.builds(catalog.Ring, MS, st.lists(CHANGES, max_size=3).map(tuple)),
     estate.AccountPlan: st.builds(estate.AccountPlan, id=TEXT, currency=TEXT, opening_balance_micros=MS, debt_limit_micros=MS),
     estate.Cafe: st.builds(
         estate.Cafe,
@@ -377,6 +396,11 @@ def test_the_numbers_in_records_stay_what_they_are(kind: type[IntEnum]) -> None:
 
 
 def test_every_record_that_is_kept_was_tried() -> None:
-    kept = {kind for module in (records, estate) for kind in vars(module).values() if isinstance(kind, type)}
-    records_of_ours = {kind for kind in kept if issubclass(kind, msgspec.Struct)} - {msgspec.Struct, Outage, Named}
+    kept = {kind for module in (records, estate, catalog) for kind in vars(module).values() if isinstance(kind, type)}
+    records_of_ours = {kind for kind in kept if issubclass(kind, msgspec.Struct)} - {
+        msgspec.Struct,
+        Outage,
+        Named,
+        catalog.Edit,
+    }
     assert records_of_ours <= set(KINDS)

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from playclock.core import estate as core
+from playclock.core.catalog import Game
 from playclock.core.estate import (
     AccountPlan,
     Agent,
     Cafe,
     Developer,
     Estate,
-    Game,
     Launcher,
     MatchClient,
     Resource,
@@ -39,6 +39,7 @@ GAME = Game(
     api_key_hashes=(hash_key("dev-game-key"),),
 )
 OTHER_GAME = replace(GAME, id="00000000-6c1b-4a53-9f0e-0d1f2a3b4c5d", number=124, api_key_hashes=(hash_key("another"),))
+GAMES = {GAME.id, OTHER_GAME.id}
 TARIFF = Tariff("standard", "GCOIN", unit_ms=60_000, price_micros=1, rounding=Rounding.EXACT)
 PLAN = AccountPlan(id="cafe-1", currency="GCOIN", opening_balance_micros=500)
 LAUNCHER = Launcher(id="launcher-1", secrets=(b"secret",))
@@ -165,7 +166,6 @@ class TestLookUps:
         seoul = cafe("seoul")
         estate = Estate([GAME, TARIFF, PLAN, seoul, LAUNCHER, AGENT, DEVELOPER, CLIENT], revision=7)
         assert estate.revision == 7
-        assert estate.games == {GAME.id: GAME}
         assert estate.tariffs == {"standard": TARIFF}
         assert estate.plans == {"cafe-1": PLAN}
         assert estate.cafes == {"seoul": seoul}
@@ -226,8 +226,8 @@ class TestProblems:
     def test_an_estate_that_fits_together_has_none(self) -> None:
         seoul = cafe("seoul", "10.0.0.0/8", "10.0.0.0/8", account_id="cafe-1", tariff_id="standard")
         busan = cafe("busan", "10.0.0.0/16")
-        assert problems(Estate([GAME, OTHER_GAME, TARIFF, PLAN, seoul, busan, LAUNCHER, AGENT, DEVELOPER, CLIENT])) == {}
-        assert problems(Estate()) == {}
+        assert problems(Estate([GAME, OTHER_GAME, TARIFF, PLAN, seoul, busan, LAUNCHER, AGENT, DEVELOPER, CLIENT]), GAMES) == {}
+        assert problems(Estate(), GAMES) == {}
 
     @pytest.mark.parametrize(
         ("resources", "owner", "sentence"),
@@ -236,11 +236,6 @@ class TestProblems:
                 [GAME, replace(OTHER_GAME, api_key_hashes=(hash_key("own"), hash_key("dev-game-key")))],
                 f"game/{OTHER_GAME.id}",
                 "one of its api_keys is another game's too",
-            ),
-            (
-                [GAME, replace(OTHER_GAME, number=123)],
-                f"game/{OTHER_GAME.id}",
-                "number 123 is another game's too",
             ),
             (
                 [cafe("seoul", "10.0.0.0/8", "10.1.0.0/16"), cafe("busan", "10.1.0.0/16")],
@@ -264,15 +259,12 @@ class TestProblems:
                 "cafe/seoul",
                 "account cafe-1 is in GCOIN, tariff standard in KRW",
             ),
-            ([CLIENT], "match_client/super-game", f"there is no game {GAME.id}"),
+            ([replace(CLIENT, game_id="none")], "match_client/super-game", "there is no game none"),
         ],
     )
     def test_each_is_told_of_the_resource_that_has_it(self, resources: list[Resource], owner: str, sentence: str) -> None:
-        assert problems(Estate(resources)) == {owner: sentence}
-
-    def test_games_without_a_number_do_not_share_one(self) -> None:
-        assert problems(Estate([replace(GAME, number=0), replace(OTHER_GAME, number=0)])) == {}
+        assert problems(Estate(resources), GAMES) == {owner: sentence}
 
     def test_all_of_them_are_told(self) -> None:
-        found = problems(Estate([cafe("seoul", account_id="cafe-1"), cafe("busan", tariff_id="standard"), CLIENT]))
+        found = problems(Estate([cafe("seoul", account_id="cafe-1"), cafe("busan", tariff_id="standard"), CLIENT]), ())
         assert set(found) == {"cafe/seoul", "cafe/busan", "match_client/super-game"}

@@ -4,7 +4,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from playclock.core.estate import Cafe, Game, Service, hash_key
+from playclock.core.catalog import Game
+from playclock.core.estate import Cafe, Service, hash_key
 from playclock.engine import OPERATOR, Caller, Role
 from playclock.engine.audit import NAMED_MAX
 from playclock.errors import AlreadyEnded, EngineError, LaunchEnded, SessionNotFound

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 from playclock.clock import ManualClock
 from playclock.core.answers import Opened, Refused
+from playclock.core.catalog import Game
 from playclock.core.charge import Account
-from playclock.core.estate import AccountPlan, Cafe, Game, Launcher, MatchClient, Resource, hash_key
+from playclock.core.estate import AccountPlan, Cafe, Launcher, MatchClient, Resource, hash_key
 from playclock.core.ott import Refusal
 from playclock.core.tariff import Rounding, Tariff
 from playclock.engine import Caller, Role
@@ -59,15 +60,15 @@ class TestApply:
         estate = world.engine.estate
         changes = await estate.apply([game(), plan()], validate_only=True)
         assert changes.created == [f"game/{GAME_ID}", "account/account-7"]
-        assert GAME_ID not in world.engine.context.estate.games
+        assert GAME_ID not in world.engine.context.catalog.games
         await elsewhere.engine.estate.refresh()
-        assert GAME_ID not in elsewhere.engine.context.estate.games
+        assert GAME_ID not in elsewhere.engine.context.catalog.games
         with pytest.raises(AssertionError):
             await world.account("account-7")
 
     async def test_what_is_not_named_stays(self, world: "World") -> None:
         await world.engine.estate.apply([game()])
-        assert set(world.engine.context.estate.games) == {GAME_ID, world.GAME_ID, world.OTHER_GAME_ID}
+        assert set(world.engine.context.catalog.games) == {GAME_ID, world.GAME_ID, world.OTHER_GAME_ID}
         assert isinstance(await world.redeem(await world.ott()), Opened)
 
     @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ class TestApply:
         await asyncio.gather(*((world, elsewhere)[number % 2].engine.estate.apply([each]) for number, each in enumerate(games)))
         for there in (world, elsewhere):
             await there.engine.estate.refresh()
-            assert {each.id for each in games} <= set(there.engine.context.estate.games)
+            assert {each.id for each in games} <= set(there.engine.context.catalog.games)
 
 
 class TestOpeningBalance:
@@ -210,6 +211,7 @@ class TestInForce:
         await world.engine.estate.apply([game()])
         again = await restart()
         assert again.engine.context.estate.resources == world.engine.context.estate.resources
+        assert again.engine.context.catalog.games == world.engine.context.catalog.games
         assert again.engine.context.estate.revision == world.engine.context.estate.revision
 
     async def test_a_session_keeps_the_price_with_which_it_began(self, world: "World", clock: ManualClock) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 from playclock.clock import ManualClock
+from playclock.core.catalog import Game
 from playclock.core.codec import Codec, encode
 from playclock.core.credentials import Credential
-from playclock.core.estate import Directory, Game, Launcher, Provider, Resource, hash_key, resource_key
+from playclock.core.estate import Directory, Launcher, Provider, Resource, hash_key, resource_key
 from playclock.core.outbox import Audit, decode
 from playclock.engine import Caller, Role
 from playclock.engine.sealing import Sealer, SealError

@@ -1,45 +1,26 @@
-"""The estate: games, cafes, launchers, prices, and who may say that they are who.
+"""The estate: cafes, launchers, prices, and who may say that they are who. Games are described together with it.
 
 Small, read by every call and changed by hand, so each process keeps the whole of it in memory as one `Estate`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
+from playclock.core.catalog import Game
 from playclock.core.credentials import Credential, Named, digest_of, is_alive, newest_first
-from playclock.core.grants import FailurePolicy
 from playclock.core.ids import partition_of
 from playclock.core.tariff import Tariff
 
 R = TypeVar("R")
 
-FAILURE_LIMIT_MS: Final = 3_600_000
-"""How long a session may go on without its partner's word, where nothing else is said."""
 DEADLINE_MS: Final = 1_000
 """How long a partner has to answer, where nothing else is said."""
 DEADLINE_MS_MAX: Final = 10_000
 """A game server waits while a partner is asked."""
-
-
-class Game(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
-    """A game. Of its servers' keys only the SHA-256 is kept, and each becomes a credential when the game is applied."""
-
-    id: str
-    number: int
-    name: str
-    brand: str
-    image_url: str
-    play_url: str
-    demo_url: str
-    api_key_hashes: tuple[bytes, ...]
-    failure_policy: FailurePolicy = FailurePolicy.DENY
-    """What becomes of its sessions while the partner that pays for them does not answer."""
-    failure_limit_ms: int = FAILURE_LIMIT_MS
-    """How long one of its sessions may go on in all without the partner's word."""
 
 
 class AccountPlan(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
@@ -216,12 +197,11 @@ def without_credentials(resource: R) -> R:
 
 
 class Estate:
-    """All resources at one revision, with what every call looks up."""
+    """All resources at one revision, with what every call looks up. Games are only among them as an older version left them."""
 
     def __init__(self, resources: Iterable[Resource] = (), revision: int = 0) -> None:
         self.revision = revision
         self.resources = {resource_key(resource): resource for resource in resources}
-        self.games = {game.id: game for game in self._all(Game)}
         self.tariffs = {tariff.id: tariff for tariff in self._all(Tariff)}
         self.plans = {plan.id: plan for plan in self._all(AccountPlan)}
         self.cafes = {cafe.id: cafe for cafe in self._all(Cafe)}
@@ -319,8 +299,11 @@ def parse_network(text: str) -> IPv4Network | IPv6Network | None:
         return None
 
 
-def problems(estate: Estate) -> dict[str, str]:
-    """Return what does not fit together in an estate, as a map from the resource to a sentence. Empty where all does."""
+def problems(estate: Estate, games: Container[str]) -> dict[str, str]:
+    """Return what does not fit together in an estate, as a map from the resource to a sentence. Empty where all does.
+
+    `games` are the ids of those that there are or were.
+    """
     claimed: dict[object, str] = {}
     found = {owner: sentence for what, owner, sentence in _claims(estate) if claimed.setdefault(what, owner) != owner}
     for cafe in estate.cafes.values():
@@ -328,7 +311,7 @@ def problems(estate: Estate) -> dict[str, str]:
         if problem:
             found[f"cafe/{cafe.id}"] = problem
     for client in estate.match_clients:
-        if client.game_id not in estate.games:
+        if client.game_id not in games:
             found[f"match_client/{client.id}"] = f"there is no game {client.game_id}"
     return found
 
@@ -339,8 +322,6 @@ def _claims(estate: Estate) -> Iterator[tuple[object, str, str]]:
         if credential.digest:
             kind = credential.owner.partition("/")[0]
             yield (kind, credential.digest), credential.owner, f"one of its {_PLURALS[kind]} is another {kind}'s too"
-    for game in estate.games.values():
-        yield game.number or object(), f"game/{game.id}", f"number {game.number} is another game's too"
     for cafe in estate.cafes.values():
         for network in cafe.networks:
             yield network, f"cafe/{cafe.id}", f"the network {network} is another cafe's too"

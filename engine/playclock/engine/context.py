@@ -8,6 +8,7 @@ from itertools import pairwise
 from playclock.clock import Clock
 from playclock.core import moves, transfers
 from playclock.core import session as core
+from playclock.core.catalog import Catalog
 from playclock.core.charge import Account, moves_money
 from playclock.core.estate import Estate
 from playclock.core.ids import account_key, make_uuid, server_key, session_key
@@ -27,7 +28,7 @@ from playclock.stores.base import UNMOVED
 
 
 class Context:
-    """The clock, the records, the estate as it is in force, and what a change of a session takes along."""
+    """The clock, the records, the estate and the catalogue as they are in force, and what a change of a session takes along."""
 
     def __init__(self, *, clock: Clock, timers: Timers, records: Records, limits: LimitRules, shares_limits: bool) -> None:
         self.clock = clock
@@ -37,6 +38,7 @@ class Context:
         self.limits = Limits(limits, records, clock.now_ms, self.counts, shared=shares_limits)
         self.turns = Turns(records, self.counts.take)
         self.estate = Estate()
+        self.catalog = Catalog()
         self.outages: tuple[Outage, ...] = ()
         self.archived: Callable[[], Mapping[int, int]] | None = None
         """Tells how far each partition's events have been archived; None where no archive waits for them."""

@@ -13,6 +13,7 @@ from playclock.core.timers import Timers
 from playclock.engine.accounts import Accounts
 from playclock.engine.authority import Connect
 from playclock.engine.callers import Callers
+from playclock.engine.catalog import CatalogKeeper
 from playclock.engine.closer import Closer
 from playclock.engine.context import Context
 from playclock.engine.estate import EstateKeeper
@@ -38,7 +39,7 @@ from playclock.stores.memory import MemoryStore
 
 SWEEP_SEC: Final = 1.0
 REFRESH_SEC: Final = 0.5
-"""How often the estate's revision is looked at: a change is in force everywhere within a second."""
+"""How often the estate's and the catalogue's revisions are looked at: a change is in force everywhere within a second."""
 USES_SEC: Final = 60.0
 """How often it is looked whether keys were used that the store does not know to be in use."""
 FINISH_SEC: Final = 5.0
@@ -106,7 +107,8 @@ class Engine:
             context.turns.listeners.append(archive.wake)
         self.callers = Callers(context, operator_tokens=operator_tokens, operator_certificates=operator_certificates)
         self.signatures = Signatures(context)
-        self.estate = EstateKeeper(context, sealer or Sealer())
+        self.catalog = CatalogKeeper(context)
+        self.estate = EstateKeeper(context, self.catalog, sealer or Sealer())
         self.keys = Keys(context, self.estate)
         self.key_uses = KeyUses(context)
         self.partners = Partners(context, connect)
@@ -125,7 +127,7 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        """Read the estate, note an outage that ends now, and begin to sweep. Raises SealError, StoreAway."""
+        """Read the estate and the catalogue, note an outage that ends now, and begin to sweep. Raises SealError, StoreAway."""
         await self.estate.open()
         if self._background:
             await self._pulse.beat()

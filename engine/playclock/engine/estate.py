@@ -1,13 +1,16 @@
 """The estate in force: read at the start, followed as others change it, changed as a whole."""
 
 import secrets as randomness
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
+from playclock.core import catalog as catalogue
 from playclock.core.accounts import why_no_currency
+from playclock.core.catalog import REVISION_KEY, Game
 from playclock.core.charge import Account
 from playclock.core.codec import Codec, encode
 from playclock.core.credentials import Credential, Reconciled, reconcile
@@ -31,12 +34,13 @@ from playclock.core.ledger import TransferKind, credit_transfer
 from playclock.core.outbox import Audit
 from playclock.engine.audit import listed
 from playclock.engine.callers import OPERATOR, Caller
+from playclock.engine.catalog import CatalogKeeper
 from playclock.engine.context import Context
 from playclock.engine.requests import name_of
 from playclock.engine.sealing import Sealer
 from playclock.engine.work import Work
 from playclock.errors import BadRequest, TooMuchContention
-from playclock.stores.base import ABSENT, UNMOVED, Commit, Event, Put, StoreUnavailable
+from playclock.stores.base import ABSENT, UNMOVED, Commit, Event, Put, Record, StoreUnavailable
 
 ATTEMPTS_MAX: Final = 10
 """How often a change is tried anew before its caller is told that others are in the way."""
@@ -57,11 +61,12 @@ class Changes(msgspec.Struct, frozen=True):
 
 
 class Edit(msgspec.Struct, frozen=True):
-    """A change of the estate: one commit."""
+    """A change of the estate, and of games with it: one commit."""
 
     puts: Sequence[Resource] = ()
     drops: Sequence[Credential] = ()
     told: Sequence[Audit] = ()
+    games: catalogue.Edit | None = None
 
 
 class _Application(msgspec.Struct, frozen=True):
@@ -74,10 +79,11 @@ class _Application(msgspec.Struct, frozen=True):
 
 
 class EstateKeeper:
-    """Keeps `Context.estate` in step with the store."""
+    """Keeps `Context.estate` in step with the store, and the catalogue that is described together with it."""
 
-    def __init__(self, context: Context, sealer: Sealer) -> None:
+    def __init__(self, context: Context, catalog: CatalogKeeper, sealer: Sealer) -> None:
         self._context = context
+        self._catalog = catalog
         self._sealer = sealer
 
     async def open(self) -> None:
@@ -86,13 +92,15 @@ class EstateKeeper:
         Raises SealError where the secrets cannot be read, StoreAway, TooMuchContention.
         """
         await self.refresh()
-        if self._left_over(self._context.estate).puts:
+        estate = self._context.estate
+        if self._left_over(estate).puts or _games_in(estate):
             await self.edit(self._left_over)
 
     async def refresh(self) -> None:
-        """Read the estate anew if anybody has changed it. Raises SealError, StoreAway."""
-        version, _ = await self._directory()
-        if version != self._context.estate.revision:
+        """Read the estate and the catalogue anew if anybody has changed them. Raises SealError, StoreAway."""
+        directory, catalog = await self._get([DIRECTORY_KEY, REVISION_KEY])
+        await self._catalog.follow(catalog)  # first, so that no key names a game that is not there yet
+        if (ABSENT if directory is None else directory.version) != self._context.estate.revision:
             self._context.estate = (await self._read())[0]
 
     async def edit(self, decide: Callable[[Estate], Edit]) -> None:
@@ -103,7 +111,7 @@ class EstateKeeper:
         for _ in range(ATTEMPTS_MAX):
             current, versions = await self._read()
             edit = decide(current)
-            if not (edit.puts or edit.drops):
+            if not (edit.puts or edit.drops or edit.games):
                 self._context.estate = current
                 return
             if await self._commit(current, versions, edit):
@@ -130,9 +138,10 @@ class EstateKeeper:
         """
         for _ in range(ATTEMPTS_MAX):
             current, versions = await self._read()
+            await self._catalog.refresh()
             applied = self._application(current, resources)
             estate = _edited(current, applied.edit)
-            found = problems(estate)
+            found = self._problems(estate, resources)
             plans = [resource for resource in resources if isinstance(resource, AccountPlan)]
             found = found or await self._currency_problems(plans)
             if found:
@@ -159,18 +168,37 @@ class EstateKeeper:
             "; ".join(part for part in parts if part),
         )
 
+    def _problems(self, estate: Estate, resources: Sequence[Resource]) -> dict[str, str]:
+        catalog = self._context.catalog
+        games = [catalogue.described(catalog, each) for each in resources if isinstance(each, Game)]
+        known = ChainMap({game.id: game for game in games}, catalog.games, catalog.tombstones)
+        return problems(estate, known) | catalogue.problems(catalog, games)
+
     def _application(self, current: Estate, resources: Sequence[Resource]) -> _Application:
+        catalog = self._context.catalog
         wanted = {resource_key(resource): without_credentials(resource) for resource in resources}
+        known = dict(current.resources)
+        for key, each in wanted.items():
+            game = catalog.known(each.id) if isinstance(each, Game) else None
+            if game is not None:
+                known[key] = game
+        wanted = {key: catalogue.described(catalog, each) if isinstance(each, Game) else each for key, each in wanted.items()}
         credentials = self._reconciled(current, resources)
         touched = {credential.owner for credential in (*credentials.created, *credentials.dropped)}
-        created = [key for key in wanted if key not in current.resources]
+        created = [key for key in wanted if key not in known]
         updated = [
             key
             for key, resource in wanted.items()
-            if key in current.resources and (_is_other(current.resources[key], resource) or _owner(resource) in touched)
+            if key in known and (_is_other(known[key], resource) or _owner(resource) in touched)
         ]
-        puts = [*(wanted[key] for key in (*created, *updated)), *credentials.created]
-        return _Application(Edit(puts, credentials.dropped), created, updated, credentials.inactive)
+        changed = [wanted[key] for key in (*created, *updated)]
+        games = [each for each in changed if isinstance(each, Game)]
+        edit = Edit(
+            [*(each for each in changed if not isinstance(each, Game)), *credentials.created],
+            credentials.dropped,
+            games=catalogue.edit(catalog, games, self._context.clock.now_ms()) if games else None,
+        )
+        return _Application(edit, created, updated, credentials.inactive)
 
     def _reconciled(self, current: Estate, resources: Sequence[Resource]) -> Reconciled:
         return reconcile(
@@ -182,7 +210,7 @@ class EstateKeeper:
         )
 
     def _left_over(self, estate: Estate) -> Edit:
-        """Return what has to be written anew: resources that still hold credentials themselves, and what is not sealed."""
+        """Return what has to be written anew: games that lie in the estate, keys in resources, secrets that are not sealed."""
         naming = [resource for resource in estate.resources.values() if any(named_by(resource))]
         credentials = self._reconciled(estate, naming)
         unsealed = [
@@ -192,7 +220,13 @@ class EstateKeeper:
         ]
         dropped = {credential.id for credential in credentials.dropped}
         kept = [resource for resource in unsealed if resource.id not in dropped]
-        return Edit([*map(without_credentials, naming), *credentials.created, *kept], credentials.dropped)
+        games = [without_credentials(game) for game in _games_in(estate)]
+        stripped = [without_credentials(each) for each in naming if not isinstance(each, Game)]
+        return Edit(
+            [*stripped, *credentials.created, *kept],
+            credentials.dropped,
+            games=catalogue.edit(self._context.catalog, games, self._context.clock.now_ms()) if games else None,
+        )
 
     async def _currency_problems(self, plans: Sequence[AccountPlan]) -> dict[str, str]:
         """Return which of the accounts that are there already cannot be kept in their plan's currency."""
@@ -249,11 +283,14 @@ class EstateKeeper:
         if problem is not None:
             raise BadRequest({f"account/{plan.id}": problem})  # somebody was faster, and used it
 
-    async def _directory(self) -> tuple[int, Directory]:
+    async def _get(self, keys: Sequence[str]) -> list[Record | None]:
         try:
-            (record,) = await self._context.records.store.get([DIRECTORY_KEY])
+            return await self._context.records.store.get(keys)
         except StoreUnavailable as error:
             raise self._context.records.away() from error
+
+    async def _directory(self) -> tuple[int, Directory]:
+        (record,) = await self._get([DIRECTORY_KEY])
         if record is None:
             return ABSENT, Directory(())
         return record.version, _DIRECTORIES.decode(record.data)
@@ -262,14 +299,14 @@ class EstateKeeper:
         """Return the estate as the store has it, and the version of each resource."""
         while True:
             revision, directory = await self._directory()
-            try:
-                records = await self._context.records.store.get(directory.keys)
-            except StoreUnavailable as error:
-                raise self._context.records.away() from error
+            records = await self._get(directory.keys)
             if (await self._directory())[0] != revision:
                 continue  # changed in between: what was read belongs to no one revision
             found = {key: record for key, record in zip(directory.keys, records, strict=True) if record is not None}
-            resources = [self._sealer.opened(_RESOURCES[kind_of(key)].decode(record.data)) for key, record in found.items()]
+            resources = [
+                self._sealer.opened(_as_read(_RESOURCES[kind_of(key)].decode(record.data), record.version))
+                for key, record in found.items()
+            ]
             return Estate(resources, revision), {key: record.version for key, record in found.items()}
 
     async def _commit(self, current: Estate, versions: Mapping[str, int], edit: Edit) -> bool:
@@ -278,6 +315,11 @@ class EstateKeeper:
         edit = replace(edit, puts=[self._sealer.marked(resource) for resource in edit.puts])
         estate = _edited(current, edit)
         puts = [self._put(versions, resource) for resource in edit.puts]
+        if edit.games is not None:
+            of_games = await self._catalog.puts(edit.games)
+            if of_games is None:
+                return False
+            puts += of_games
         for credential in edit.drops:
             # Nobody reads it again. What it was is overwritten at once, and the rest goes when the store next collects.
             emptied = replace(credential, digest=b"", secret=b"", sealed_by="")
@@ -292,6 +334,8 @@ class EstateKeeper:
             raise context.records.away() from error
         if conflict is not None:
             return False
+        if edit.games is not None:
+            await self._catalog.committed(edit.games)
         context.estate = estate
         if events:
             for listener in context.turns.listeners:
@@ -310,10 +354,21 @@ def new_credential_id() -> str:
 
 def _edited(current: Estate, edit: Edit) -> Estate:
     resources = dict(current.resources)
+    for game in _games_in(current):
+        del resources[resource_key(game)]
     for credential in edit.drops:
         del resources[resource_key(credential)]
     resources |= {resource_key(resource): resource for resource in edit.puts}
     return Estate(resources.values(), current.revision + 1)
+
+
+def _as_read(resource: Resource, version: int) -> Resource:
+    return replace(resource, revision=version) if isinstance(resource, Game) else resource
+
+
+def _games_in(estate: Estate) -> list[Game]:
+    """Return the games that lie in the estate, where they lay before there was a catalogue."""
+    return [resource for resource in estate.resources.values() if isinstance(resource, Game)]
 
 
 def _owner(resource: Resource) -> str | None:

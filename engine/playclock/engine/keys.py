@@ -50,7 +50,7 @@ class Keys:
         """
         await self._keeper.refresh()
         estate = self._context.estate
-        found = _held(estate, owner) if owner else core.newest_first(estate.credentials.values())
+        found = self._held(estate, owner) if owner else core.newest_first(estate.credentials.values())
         used_ms = await uses.read()
         return [Listed(credential, used_ms.get(credential.id)) for credential in found if credential.id]
 
@@ -70,7 +70,7 @@ class Keys:
 
         def decide(estate: Estate) -> Edit:
             nonlocal made
-            held = _held(estate, owner)
+            held = self._held(estate, owner)
             before = _made_before(held, request)
             if before is not None:
                 made = before
@@ -113,7 +113,7 @@ class Keys:
         def decide(estate: Estate) -> Edit:
             answer.clear()
             old = _known(estate, credential_id)
-            held = _held(estate, old.owner)
+            held = self._held(estate, old.owner)
             before = _made_before(held, request)
             if before is not None:
                 answer.append((before, old))
@@ -186,16 +186,18 @@ class Keys:
         parts = (requests.name_of(caller), request_id, *contents)
         return hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode("utf-8", "surrogatepass")).digest()
 
+    def _held(self, estate: Estate, owner: str) -> tuple[Credential, ...]:
+        kind, _, owner_id = owner.partition("/")
+        held = estate.held_by(owner)
+        if held is None and kind == "game" and owner_id in self._context.catalog:
+            return ()
+        if held is None:
+            raise BadRequest({"owner": f"nobody is called that; expected KIND/ID, and KIND one of {', '.join(OWNERS)}"})
+        return held
+
     def _audit(self, caller: Caller, action: str, credential: Credential, detail: str = "") -> Audit:
         now_ms = self._context.clock.now_ms()
         return Audit(now_ms, requests.name_of(caller), action, credential.owner, detail or credential.id)
-
-
-def _held(estate: Estate, owner: str) -> tuple[Credential, ...]:
-    held = estate.held_by(owner)
-    if held is None:
-        raise BadRequest({"owner": f"nobody is called that; expected KIND/ID, and KIND one of {', '.join(OWNERS)}"})
-    return held
 
 
 def _known(estate: Estate, credential_id: str) -> Credential:

@@ -138,7 +138,7 @@ class Launches:
             error = why_no_launch(launch)
             if error is not None:
                 return error
-            if game_id not in context.estate.games:
+            if context.catalog.open_to_players(game_id) is None:
                 return GameNotFound("no such game", game_id=game_id)
             await self._renew(work, launch)
             record = otts.issue(

@@ -10,8 +10,8 @@ from playclock.core import moves
 from playclock.core import ott as otts
 from playclock.core import session as core
 from playclock.core.answers import Opened, Refused
+from playclock.core.catalog import Game
 from playclock.core.charge import Charge
-from playclock.core.estate import Game
 from playclock.core.grants import Grant
 from playclock.core.guards import is_kept
 from playclock.core.ids import (
@@ -134,13 +134,13 @@ class Opening:
             return self._refuse(work, ott, token, refusal)
         await work.prefetch(launch_key(token.launch_id), fresh=True)
         launch = await work.read(LAUNCHES, launch_key(token.launch_id))
-        if launch is None:
+        if launch is None or context.catalog.is_closed(token.game_id):
             return Refused(Refusal.EXPIRED)
         launch = launches.advance(launch, now_ms=work.now_ms, timers=timers, outages=context.outages)
         if not launches.is_live(launch):
             return Refused(Refusal.EXPIRED)
         if launch.provider_id is not None and redemption.grant is None:
-            game = context.estate.games.get(token.game_id)
+            game = context.catalog.open_to_players(token.game_id)
             return Refused(Refusal.EXPIRED) if game is None else Unpaid(launch, game)
         session = await self._replace(work, launch, token, redemption)
         if session is None:

@@ -12,7 +12,8 @@ from playclock.core import breaker as breakers
 from playclock.core import grants, moves
 from playclock.core import session as core
 from playclock.core.breaker import Breaker
-from playclock.core.estate import Cafe, Game, Provider, parse_address
+from playclock.core.catalog import Game
+from playclock.core.estate import Cafe, Provider, parse_address
 from playclock.core.grants import FailurePolicy, Grant, Word
 from playclock.core.ids import charge_id_of
 from playclock.core.launch import Launch

@@ -54,7 +54,8 @@ class LaunchServicer:
             external_ip=request.external_ip or _peer_address(call),
             hardware=hardware,
         )
-        games = sorted(self._engine.context.estate.games.values(), key=lambda game: (game.name, game.id))
+        games = [game for game in self._engine.context.catalog.games.values() if game.is_visible]
+        games.sort(key=lambda game: (game.name, game.id))
         return StartLaunchResponse(
             session_token=started.launch.id,
             is_pc_cafe=True,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from playclock.core import estate as core
+from playclock.core.catalog import FAILURE_LIMIT_MS, Catalog, Game
 from playclock.core.estate import Resource, hash_key, parse_network
 from playclock.core.grants import FailurePolicy
 from playclock.core.tariff import BillOnSilence, PriceWindow, Rounding, Tariff, minute_of, time_of
@@ -54,13 +55,13 @@ class ProvisioningServicer:
 
     async def GetProvisioning(self, request: pb.GetProvisioningRequest, call: Call) -> pb.GetProvisioningResponse:  # noqa: ARG002
         """Show the estate without its secrets."""
-        estate = self._engine.context.estate
-        return pb.GetProvisioningResponse(provisioning=_message(estate), revision=estate.revision)
+        estate, catalog = self._engine.context.estate, self._engine.context.catalog
+        return pb.GetProvisioningResponse(provisioning=_message(estate, catalog), revision=estate.revision)
 
 
 def _resources(provisioning: pb.Provisioning) -> Iterator[Resource]:
     for game in provisioning.games:
-        yield core.Game(
+        yield Game(
             id=game.id,
             number=game.number,
             name=game.name,
@@ -70,7 +71,7 @@ def _resources(provisioning: pb.Provisioning) -> Iterator[Resource]:
             demo_url=game.demo_url,
             api_key_hashes=tuple(hash_key(key) for key in game.api_keys),
             failure_policy=_FAILURE_POLICIES[game.on_provider_failure],
-            failure_limit_ms=game.provider_failure_limit_sec * 1000 or core.FAILURE_LIMIT_MS,
+            failure_limit_ms=game.provider_failure_limit_sec * 1000 or FAILURE_LIMIT_MS,
         )
     for tariff in provisioning.tariffs:
         yield Tariff(
@@ -147,22 +148,22 @@ def _window(window: pb.PriceWindow) -> PriceWindow:
     return PriceWindow(from_minute, until_minute, window.price_micros, tuple(window.weekdays))
 
 
-def _message(estate: core.Estate) -> pb.Provisioning:
+def _message(estate: core.Estate, catalog: Catalog) -> pb.Provisioning:
     message = pb.Provisioning()
+    for game in sorted(catalog.games.values(), key=lambda game: game.number):
+        message.games.add(
+            id=game.id,
+            number=game.number,
+            name=game.name,
+            brand=game.brand,
+            image_url=game.image_url,
+            play_url=game.play_url,
+            demo_url=game.demo_url,
+            on_provider_failure=_FAILURE_POLICY_MESSAGES[game.failure_policy],
+            provider_failure_limit_sec=game.failure_limit_ms // 1000,
+        )
     for resource in estate.resources.values():
         match resource:
-            case core.Game():
-                message.games.add(
-                    id=resource.id,
-                    number=resource.number,
-                    name=resource.name,
-                    brand=resource.brand,
-                    image_url=resource.image_url,
-                    play_url=resource.play_url,
-                    demo_url=resource.demo_url,
-                    on_provider_failure=_FAILURE_POLICY_MESSAGES[resource.failure_policy],
-                    provider_failure_limit_sec=resource.failure_limit_ms // 1000,
-                )
             case Tariff():
                 message.tariffs.add(
                     id=resource.id,
