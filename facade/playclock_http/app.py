@@ -11,8 +11,9 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from playclock_http import openapi, playwave
+from playclock_http import agents, openapi, playwave
 from playclock_http.address import TrustedProxies
+from playclock_http.agents import operations as agent_operations
 from playclock_http.endpoint import Endpoint, Reply
 from playclock_http.health import Health
 from playclock_http.incoming import MAX_BODY_BYTES, Incoming
@@ -22,9 +23,10 @@ from playclock_http.playwave.operations import OPERATIONS, SCHEMES
 from playclock_http.strict_json import MAX_DEPTH
 from playclock_http.upstream import Upstream
 
-_TITLE: Final = "playclock: the PlayWave API"
+_TITLE: Final = "playclock: the PlayWave API and the agent API"
 _DESCRIPTION: Final = (
-    "Play sessions of PC cafes: one-time tokens, heartbeats, ends. Every answer is in an envelope. "
+    "Play sessions of PC cafes: one-time tokens, heartbeats, ends. And links with which an agent's players start games. "
+    "Every answer is in an envelope. "
     f"Bodies are JSON of at most {MAX_BODY_BYTES} bytes and {MAX_DEPTH} levels, in UTF-8, with no key twice and "
     "numbers of 64 bits; an integer is written without a fraction. Fields that are not described are ignored."
 )
@@ -53,9 +55,11 @@ def make_app(
     Raises ValueError for a network, token or deadline that is none.
     """
     upstream = Upstream(channel=channel, deadline_sec=deadline_sec, engine_token=engine_token)
+    proxies = TrustedProxies(trusted_proxies)
     refuse = refuser(CODES, now)
     served = {
-        **playwave.endpoints(upstream, TrustedProxies(trusted_proxies), now),
+        **playwave.endpoints(upstream, proxies, now),
+        **agents.endpoints(upstream, proxies, now),
         **Health(upstream).endpoints(refuse),
         "/openapi.json": Endpoint({"GET": _openapi}, refuse),
     }
@@ -83,5 +87,11 @@ async def _openapi(_incoming: Incoming) -> Reply:
 
 @cache
 def _document() -> bytes:
-    described = openapi.describe(OPERATIONS, title=_TITLE, version="1", description=_DESCRIPTION, schemes=SCHEMES)
+    described = openapi.describe(
+        (*OPERATIONS, *agent_operations.OPERATIONS),
+        title=_TITLE,
+        version="1",
+        description=_DESCRIPTION,
+        schemes={**SCHEMES, **agent_operations.SCHEMES},
+    )
     return msgspec.json.encode(described)

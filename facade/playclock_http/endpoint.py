@@ -9,22 +9,24 @@ import grpc
 import grpc.aio
 from starlette.types import Receive, Scope, Send
 
-from playclock_http.incoming import Incoming
+from playclock_http.incoming import Incoming, NameRequest, name_request
 from playclock_http.refusal import Refusal, from_rpc
 
 _LOG: Final = logging.getLogger("playclock_http")
 
-# Answers name sessions and hold tokens: no cache between us and the caller may keep one.
-_EVERY_ANSWER: Final = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 _FAULT: Final = Refusal("INTERNAL", "", status=grpc.StatusCode.INTERNAL)
 
 
 class Reply(NamedTuple):
-    """What is sent back: an HTTP status, a JSON body and the headers beside the ones that every answer has."""
+    """What is sent back: an HTTP status, a JSON body and the headers beside the ones that every answer has.
+
+    `cache_control` says who may keep it. Answers name sessions and hold tokens: by default no cache may.
+    """
 
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    cache_control: bytes = b"no-store"
 
 
 Handler = Callable[[Incoming], Awaitable[Reply]]
@@ -37,16 +39,17 @@ Refuser = Callable[[Refusal, str], Reply]
 class Endpoint:
     """Serves one path. Without any handlers it is the place for paths that nobody serves."""
 
-    def __init__(self, handlers: Mapping[str, Handler], refuse: Refuser) -> None:
-        """Take the handlers by method, and what says their refusals."""
+    def __init__(self, handlers: Mapping[str, Handler], refuse: Refuser, name: NameRequest = name_request) -> None:
+        """Take the handlers by method, what says their refusals, and what makes request ids."""
         self._handlers = dict(handlers)
         if "GET" in handlers:
             self._handlers.setdefault("HEAD", handlers["GET"])
         self._refuse = refuse
+        self._name = name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (the ASGI interface)."""
-        incoming = Incoming(scope, receive)
+        incoming = Incoming(scope, receive, self._name)
         try:
             handler = self._handlers.get(incoming.method)
             reply = await handler(incoming) if handler is not None else self._refuse(self._no_handler(), incoming.request_id)
@@ -70,11 +73,12 @@ class Endpoint:
 
 async def _send(reply: Reply, incoming: Incoming, send: Send) -> None:
     headers = [
-        *_EVERY_ANSWER,
-        (b"content-length", str(len(reply.body)).encode()),
+        (b"cache-control", reply.cache_control),
         (b"x-request-id", incoming.request_id.encode()),
         *reply.headers,
     ]
+    if reply.status != HTTPStatus.NOT_MODIFIED:  # which has no content to describe
+        headers += [(b"content-type", b"application/json"), (b"content-length", str(len(reply.body)).encode())]
     is_unread = incoming.unread
     if is_unread:
         # The rest of the body would be taken for the next request, or trickle in for ever.

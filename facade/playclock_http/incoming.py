@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+from collections.abc import Callable
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -27,22 +28,29 @@ _LENGTH: Final = re.compile(rb"[0-9]{1,19}")
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 
+NameRequest = Callable[[bytes | None], str]
+"""Makes a request's id. The argument is the caller's X-Request-Id, as it arrived, if there is one."""
+
+
+def name_request(given: bytes | None) -> str:
+    """Return the caller's X-Request-Id where that is a harmless name, else a new one."""
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode("ascii")
+    return "req_" + os.urandom(16).hex()
+
+
 class Incoming:
-    """One HTTP request. `request_id` is the caller's X-Request-Id where that is a harmless name, else a new one."""
+    """One HTTP request. `request_id` names it in answers and logs."""
 
     __slots__ = ("_body_read", "_headers", "_receive", "_scope", "method", "request_id")
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    def __init__(self, scope: Scope, receive: Receive, name: NameRequest = name_request) -> None:
         self._scope = scope
         self._receive = receive
         self._headers: dict[bytes, bytes] = dict(scope["headers"])
         self._body_read = False
         self.method: str = scope["method"]
-        given = self._headers.get(b"x-request-id")
-        if given is not None and _REQUEST_ID.fullmatch(given):
-            self.request_id = given.decode("ascii")
-        else:
-            self.request_id = "req_" + os.urandom(16).hex()
+        self.request_id = name(self._headers.get(b"x-request-id"))
 
     def header(self, name: bytes) -> bytes | None:
         """Return the value of a header, by its lower-case name.
@@ -93,17 +101,17 @@ class Incoming:
             raise bad_request("query: a field appears twice")
         return query
 
-    async def body(self, *, within_sec: float = RECEIPT_SEC) -> bytes:
+    async def body(self, *, at_most: int = MAX_BODY_BYTES, within_sec: float = RECEIPT_SEC) -> bytes:
         """Return the body's bytes.
 
         Raises Refusal: BAD_REQUEST where it is too long, as soon as that is known, or breaks off; REQUEST_TIMEOUT.
         """
         announced = self._headers.get(b"content-length")
-        if announced is not None and not (_LENGTH.fullmatch(announced) and int(announced) <= MAX_BODY_BYTES):
-            raise _too_long()
+        if announced is not None and not (_LENGTH.fullmatch(announced) and int(announced) <= at_most):
+            raise _too_long(at_most)
         try:
             async with asyncio.timeout(within_sec):
-                return await self._read()
+                return await self._read(at_most)
         except TimeoutError:
             message = f"body: did not arrive within {within_sec:g} s"
             raise Refusal("REQUEST_TIMEOUT", message, status=grpc.StatusCode.DEADLINE_EXCEEDED) from None
@@ -123,7 +131,7 @@ class Incoming:
         except TimeoutError:
             return
 
-    async def _read(self) -> bytes:
+    async def _read(self, at_most: int) -> bytes:
         received = bytearray()
         while True:
             message = await self._receive()
@@ -131,17 +139,21 @@ class Incoming:
                 raise bad_request("body: broke off")
             received += message.get("body", b"")
             self._body_read = not message.get("more_body", False)
-            if len(received) > MAX_BODY_BYTES:
-                raise _too_long()
+            if len(received) > at_most:
+                raise _too_long(at_most)
             if self._body_read:
                 return bytes(received)
 
     def decode(self, body: bytes, declared: type[StructT]) -> StructT:
         """Return the body as the declared Struct. Raises Refusal (BAD_REQUEST)."""
+        return fields.convert(self.document(body), declared)
+
+    def document(self, body: bytes) -> dict[str, object]:
+        """Return the body as a JSON object. Raises Refusal (BAD_REQUEST)."""
         if b"content-encoding" in self._headers:
             raise bad_request("Content-Encoding: not accepted on a request")
-        return fields.convert(strict_json.parse(body), declared)
+        return strict_json.parse(body)
 
 
-def _too_long() -> Refusal:
-    return bad_request(f"body: longer than {MAX_BODY_BYTES} bytes")
+def _too_long(at_most: int) -> Refusal:
+    return bad_request(f"body: longer than {at_most} bytes")

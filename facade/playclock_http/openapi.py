@@ -65,10 +65,12 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
 
 
 def _answer(answer: Answer, schemas: _Schemas) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": schemas.of(answer.bodies)}
-    if answer.examples:
-        content["examples"] = {name: {"value": value} for name, value in answer.examples.items()}
-    described: dict[str, Any] = {"description": answer.description, "content": {"application/json": content}}
+    described: dict[str, Any] = {"description": answer.description}
+    if answer.bodies:
+        content: dict[str, Any] = {"schema": schemas.of(answer.bodies)}
+        if answer.examples:
+            content["examples"] = {name: {"value": value} for name, value in answer.examples.items()}
+        described["content"] = {"application/json": content}
     if answer.headers:
         described["headers"] = {
             name: {"description": text, "schema": {"type": "string"}} for name, text in answer.headers.items()

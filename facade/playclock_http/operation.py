@@ -19,7 +19,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What one HTTP status means, the bodies that it may have (one or several Structs), and examples by name.
+    """What one HTTP status means, the bodies that it may have (Structs; none where it has no content), and examples by name.
 
     `links` are OpenAPI's, by name: which calls take what this answer hands out.
     """

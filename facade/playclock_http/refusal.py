@@ -23,6 +23,7 @@ class Refusal(Exception):
 
     `reason` is a name of ErrorReason or one of the facade's own, empty where nobody gave one; then `status` decides.
     `message` goes to the caller, so it never holds a value from the request or a secret; empty for a neutral one.
+    `violations` are the fields that are wrong, as the engine names them, and what is wrong with each.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Refusal(Exception):
         *,
         status: grpc.StatusCode,
         metadata: Mapping[str, str] | None = None,
+        violations: Mapping[str, str] | None = None,
         retry_after_sec: int | None = None,
         allow: str | None = None,
     ) -> None:
@@ -40,6 +42,7 @@ class Refusal(Exception):
         self.message = message
         self.status = status
         self.metadata = metadata or {}
+        self.violations = violations or {}
         self.retry_after_sec = retry_after_sec
         self.allow = allow
 
@@ -51,18 +54,28 @@ def bad_request(message: str) -> Refusal:
 
 def from_rpc(error: grpc.aio.AioRpcError) -> Refusal:
     """Return the refusal that a failed call stands for, with the details of its trailing metadata."""
-    reason, metadata, retry_after_sec = "", {}, None
+    reason, metadata, violations, retry_after_sec = "", {}, {}, None
     for detail in _details(error):
         if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
             info = error_details_pb2.ErrorInfo.FromString(detail.value)
             if info.domain == _DOMAIN:
                 reason, metadata = info.reason, dict(info.metadata)
+        elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
+            found = error_details_pb2.BadRequest.FromString(detail.value).field_violations
+            violations = {violation.field: violation.description for violation in found}
         elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
             delay = error_details_pb2.RetryInfo.FromString(detail.value).retry_delay
             retry_after_sec = max(1, math.ceil(delay.seconds + delay.nanos / 1e9))
     # Without a reason the sentence is a transport's or a proxy's, and not meant for the caller.
     message = "" if not reason or error.code() in _SILENT else error.details() or ""
-    return Refusal(reason, message, status=error.code(), metadata=metadata, retry_after_sec=retry_after_sec)
+    return Refusal(
+        reason,
+        message,
+        status=error.code(),
+        metadata=metadata,
+        violations=violations if message else {},
+        retry_after_sec=retry_after_sec,
+    )
 
 
 def _details(error: grpc.aio.AioRpcError) -> list[Any]:

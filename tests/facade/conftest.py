@@ -17,7 +17,12 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2  # noqa: F401 - puts the health service into the descriptor pool
-from playclock.v1 import auth_service_pb2, launch_service_pb2, session_service_pb2  # noqa: F401 - the same for ours
+from playclock.v1 import (  # noqa: F401 - the same for ours
+    auth_service_pb2,
+    game_link_service_pb2,
+    launch_service_pb2,
+    session_service_pb2,
+)
 from playclock_http import make_app
 
 PEER = "198.51.100.7"
@@ -73,6 +78,18 @@ class FakeEngine(grpc.GenericRpcHandler):
             retry.retry_delay.FromMilliseconds(retry_ms)
             status.details.add().Pack(retry)
         self._answers[method] = Told(code, message, status.SerializeToString() if status.details else None)
+
+    def refuse(self, method: str, violations: Mapping[str, str]) -> None:
+        """Refuse fields as the engine does."""
+        message = "; ".join(f"{field}: {problem}" for field, problem in violations.items())
+        status = status_pb2.Status(code=grpc.StatusCode.INVALID_ARGUMENT.value[0], message=message)
+        status.details.add().Pack(error_details_pb2.ErrorInfo(reason="BAD_REQUEST", domain="playclock"))
+        named = [
+            error_details_pb2.BadRequest.FieldViolation(field=field, description=problem)
+            for field, problem in violations.items()
+        ]
+        status.details.add().Pack(error_details_pb2.BadRequest(field_violations=named))
+        self._answers[method] = Told(grpc.StatusCode.INVALID_ARGUMENT, message, status.SerializeToString())
 
     def fail_with_junk_details(self, method: str, code: grpc.StatusCode) -> None:
         self._answers[method] = Told(code, "secret host 10.0.0.3", b"\xff\xff\xff")

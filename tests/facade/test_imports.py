@@ -1,12 +1,14 @@
 """The facade is a client: of playclock it may import the generated protos and nothing else."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import playclock_http
 
 ROOT = Path(playclock_http.__file__).parent
+DIALECT = re.compile("playwave|agents")
 
 
 def _imports(file: Path) -> Iterator[str]:
@@ -26,4 +28,14 @@ def test_the_facade_sees_nothing_of_the_engine_but_its_protos() -> None:
 
 def test_what_dialects_share_knows_no_dialect() -> None:
     shared = [file for file in ROOT.glob("*.py") if file.name != "app.py"]
-    assert {(file.name, name) for file in shared for name in _imports(file) if "playwave" in name} == set()
+    assert {(file.name, name) for file in shared for name in _imports(file) if DIALECT.search(name)} == set()
+
+
+def test_no_dialect_knows_another() -> None:
+    knows = {
+        (file.parent.name, found[0])
+        for file in ROOT.rglob("*/*.py")
+        for name in _imports(file)
+        if (found := DIALECT.search(name))
+    }
+    assert knows == {("playwave", "playwave"), ("agents", "agents")}

@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from playclock_http.agents.codes import CODES as AGENT_CODES
+from playclock_http.agents.operations import OPERATIONS as AGENT_OPERATIONS
 from playclock_http.fields import convert
 from playclock_http.playwave.codes import CODES
 from playclock_http.playwave.operations import OPERATIONS
@@ -18,6 +20,9 @@ SERVED = {
     ("POST", "/v1/launcher/ott"),
     ("PATCH", "/v1/launcher/session/heartbeat"),
     ("DELETE", "/v1/launcher/session/end"),
+    ("POST", "/api/games/get_game_link"),
+    ("POST", "/api/games/get_game_link_demo"),
+    ("POST", "/api/games/list"),
 }
 
 
@@ -56,6 +61,8 @@ async def test_every_call_has_a_body_schema_its_security_and_all_its_statuses(do
     assert "422" in statuses["/v1/game/session/verify"]
     assert "409" in statuses["/v1/launcher/session/end"]
     assert "410" not in statuses["/v1/launcher/session/end"]
+    assert "404" in statuses["/api/games/get_game_link"]
+    assert {path for path in statuses if "304" in statuses[path]} == {"/api/games/list"}
 
 
 async def test_every_status_of_the_table_is_described_somewhere(document: dict[str, Any]) -> None:
@@ -63,6 +70,22 @@ async def test_every_status_of_the_table_is_described_somewhere(document: dict[s
         int(status) for item in document["paths"].values() for operation in item.values() for status in operation["responses"]
     }
     assert {status for status, _ in CODES.values()} - described == {405}
+    assert {status for status, _ in AGENT_CODES.values()} - described == {405}
+
+
+async def test_every_documented_code_of_an_agent_s_call_is_described_there(document: dict[str, Any]) -> None:
+    always = {"signature_required", "invalid_signature", "agent_not_found", "api_token_not_found", "request_expired"}
+    always |= {"validation_error", "rate_limited"}
+    described = {
+        path: {code for answer in item["post"]["responses"].values() for code in _codes(answer["description"])}
+        for path, item in document["paths"].items()
+        if path.startswith("/api/games/")
+    }
+    link = always | {"game_not_found", "game_not_available"}
+    assert link <= described["/api/games/get_game_link"]
+    assert link | {"game_provider_not_found"} <= described["/api/games/get_game_link_demo"]
+    assert always <= described["/api/games/list"]
+    assert not {"game_not_found", "game_provider_not_found"} & described["/api/games/list"]
 
 
 async def test_patterns_lengths_and_ranges_come_from_the_declarations(document: dict[str, Any]) -> None:
@@ -75,7 +98,7 @@ async def test_patterns_lengths_and_ranges_come_from_the_declarations(document: 
 
 
 def test_the_examples_pass_the_checks_that_the_calls_make() -> None:
-    for operation in OPERATIONS:
+    for operation in (*OPERATIONS, *AGENT_OPERATIONS):
         assert operation.body is not None
         assert operation.body_example is not None
         convert(dict(operation.body_example), operation.body)
@@ -90,6 +113,10 @@ def _fits(example: object, body: type) -> bool:
     except msgspec.ValidationError:
         return False
     return True
+
+
+def _codes(description: str) -> list[str]:
+    return description.partition("Codes: ")[2].rstrip(".").split(", ")
 
 
 def _references(node: object) -> list[str]:

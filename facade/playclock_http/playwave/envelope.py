@@ -1,7 +1,7 @@
 """The envelope around every answer of the PlayWave dialect."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final, Generic, TypeVar
@@ -13,6 +13,7 @@ from playclock_http.endpoint import Refuser, Reply
 from playclock_http.playwave.codes import SENTENCES, Codes, code_of
 from playclock_http.ratelimit import headers_of
 from playclock_http.refusal import Refusal
+from playclock_http.timestamp import iso_ms
 
 DataT = TypeVar("DataT")
 RequestId = Annotated[str, Meta(description="Names this request in the server's log.", examples=["req_abc123"])]
@@ -87,12 +88,8 @@ def _refuse(codes: Codes, now: Callable[[], datetime], refusal: Refusal, request
         headers.append((b"retry-after", str(refusal.retry_after_sec).encode()))
     if refusal.allow is not None:
         headers.append((b"allow", refusal.allow.encode()))
-    problem = Problem(code, message, _timestamp(now()), _settlement(refusal))
+    problem = Problem(code, message, iso_ms(now()), _settlement(refusal))
     return Reply(status, _JSON.encode(Failure(False, request_id, problem)), tuple(headers))
-
-
-def _timestamp(now: datetime) -> str:
-    return now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _settlement(refusal: Refusal) -> Settlement | UnsetType:
