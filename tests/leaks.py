@@ -18,12 +18,14 @@ import urllib.request
 from collections.abc import Callable, Generator
 from functools import wraps
 from typing import Any, Final, Self
+from urllib.parse import parse_qsl, urlsplit
 
 import grpc.aio
 import httpx
 import playclock_http.endpoint
 import pytest
 from playclock.engine.launches import Launches
+from playclock.engine.links import Link, Links
 from playclock.errors import EngineError
 from playclock.log import JsonFormatter
 from playclock_http.endpoint import Reply
@@ -182,6 +184,15 @@ def listen_to_otts(net: Net) -> None:
         return ott
 
     Launches.issue_ott = issued  # type: ignore[method-assign]
+    create: Callable[..., Any] = Links.create
+
+    @wraps(create)
+    async def created(*args: Any, **kwargs: Any) -> Link:
+        link: Link = await create(*args, **kwargs)
+        net.otts.update(value for name, value in parse_qsl(urlsplit(link.url).query) if name == "token")
+        return link
+
+    Links.create = created  # type: ignore[method-assign]
 
 
 def pytest_configure() -> None:

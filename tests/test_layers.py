@@ -69,6 +69,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     "playclock.settings": (
         "playclock.core.fields",
         "playclock.core.limits",
+        "playclock.core.links",
         "playclock.core.timers",
         "playclock.errors",
         *FILES,
@@ -112,6 +113,7 @@ PURE: Final = frozenset(
         "binascii",
         "bisect",
         "collections.abc",
+        "contextlib",
         "dataclasses",
         "datetime",
         "decimal",
@@ -124,6 +126,7 @@ PURE: Final = frozenset(
         "json",
         "re",
         "typing",
+        "urllib.parse",
         "zoneinfo",
     }
 )

@@ -1,7 +1,7 @@
 """The settings: durations, whom to trust, and limits. A variable counts before the file, the file before the default.
 
-What can be set is a field of `Timers`, `Security` or `LimitRules`: `ott_ttl_ms` is `ott_ttl` in the file's `[timers]`, in
-seconds, and the variable `PLAYCLOCK_TIMERS_OTT_TTL`.
+What can be set is a field of `Timers`, `Security`, `LimitRules` or `LinkRules`: `ott_ttl_ms` is `ott_ttl` in the file's
+`[timers]`, in seconds, and the variable `PLAYCLOCK_TIMERS_OTT_TTL`.
 """
 
 import re
@@ -12,8 +12,9 @@ from typing import Any, Final
 import limits
 import msgspec
 
-from playclock.core.fields import certificate_name_problem
+from playclock.core.fields import certificate_name_problem, currency_problem
 from playclock.core.limits import CALLS_MAX, WINDOW_SEC_MAX, LimitRules, Quota
+from playclock.core.links import DEMO_BALANCE_MAX, DEMO_BALANCE_MICROS, LinkRules
 from playclock.core.timers import Timers
 from playclock.tomlfile import ConfigurationError, TomlFile, did_you_mean
 from playclock.tomltable import DURATION_BOUNDS, Printed, Table, is_token, network, to_milliseconds
@@ -40,6 +41,10 @@ LIMIT_KEYS: Final = tuple(LimitRules.__struct_fields__)
 NO_LIMIT: Final = "none"
 LIMIT_BOUNDS: Final = f'a limit such as "60/minute" or "100 per 5 minutes", of at most a day, or "{NO_LIMIT}"'
 _LIMITS = "PLAYCLOCK_LIMITS_"
+LINK_KEYS: Final = ("demo_balance", "currencies")
+MICROS: Final = 1_000_000
+_DEMO_BALANCE: Final = DEMO_BALANCE_MICROS // MICROS
+_LINKS = "PLAYCLOCK_LINKS_"
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 
 
@@ -78,6 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     timers: Timers = Timers()
     security: Security = Security()
     limits: LimitRules = LimitRules()
+    links: LinkRules = LinkRules()
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -85,24 +91,28 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     timers: dict[str, int] = {}
     security: dict[str, Any] = {}
     rules: dict[str, Quota | None] = {}
+    links: dict[str, Any] = {}
     file = None if path is None else TomlFile.read(path, environ)
     if file is not None:
         root = Table.root(file)
         timers = root.table("timers", _timers) or {}
         security = root.table("security", _security) or {}
         rules = root.table("limits", _rules) or {}
+        links = root.table("links", _links) or {}
         root.finish()
         file.check()
     problems: list[str] = []
     timers |= _timers_of_variables(environ, problems)
     security |= _security_of_variables(environ, problems) | _master_keys_of_variables(environ)
     rules |= _rules_of_variables(environ, problems)
+    links |= _links_of_variables(environ, problems)
     if problems:
         raise ConfigurationError(problems)
     settings = Settings(
         timers=Timers(**{f"{key}_ms": value for key, value in timers.items()}),
         security=msgspec.convert(security, Security),
         limits=LimitRules(**rules),
+        links=msgspec.convert(links, LinkRules),
     )
     _check_lease(settings.timers, file)
     return settings
@@ -128,6 +138,26 @@ def _security(table: Table) -> dict[str, Any]:
 
 def _rules(table: Table) -> dict[str, Quota | None]:
     return {key: _quota(table.text(key, _limit_problem)) for key in LIMIT_KEYS if key in table}
+
+
+def _links(table: Table) -> dict[str, Any]:
+    balance = table.integer("demo_balance", minimum=0, maximum=DEMO_BALANCE_MAX, default=_DEMO_BALANCE)
+    return {"demo_balance_micros": balance * MICROS, "currencies": table.texts("currencies", currency_problem)}
+
+
+def _links_of_variables(environ: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    given, rules = _variables(environ, _LINKS, LINK_KEYS, problems), dict[str, Any]()
+    if (text := given.get("demo_balance")) is not None:
+        if _NUMBER.fullmatch(text) and int(text) <= DEMO_BALANCE_MAX:
+            rules["demo_balance_micros"] = int(text) * MICROS
+        else:
+            problems.append(f"{_LINKS}DEMO_BALANCE: expected 0 to {DEMO_BALANCE_MAX}, not {text!r}")
+    if (text := given.get("currencies")) is not None:
+        codes = [part.strip() for part in text.split(",") if part.strip()]
+        wrong = [f"{code!r}: {problem}" for code in codes if (problem := currency_problem(code))]
+        problems += [f"{_LINKS}CURRENCIES: {problem}" for problem in wrong]
+        rules["currencies"] = codes
+    return rules
 
 
 def _limit_problem(text: str) -> str | None:

@@ -13,7 +13,7 @@ from playclock.core.charge import Account, Charge, Hold
 from playclock.core.codec import FORMAT, Codec, UnknownFormat, encode
 from playclock.core.credentials import Credential, Named
 from playclock.core.grants import FailurePolicy, Grant
-from playclock.core.launch import Launch, Seat
+from playclock.core.launch import AgentLaunch, Launch, Seat
 from playclock.core.ott import Ott, Refusal
 from playclock.core.outage import Outage
 from playclock.core.session import EndReason, Session, State
@@ -93,6 +93,17 @@ SESSIONS = st.builds(
     client_play_duration_sec=nullable(st.integers(0, 1 << 31)),
     resumed_ms=MS,
     grant=nullable(GRANTS),
+    attributes=st.binary(max_size=8),
+)
+AGENT_LAUNCHES = st.builds(
+    AgentLaunch,
+    agent_id=st.integers(1, 1 << 62),
+    game_id=TEXT,
+    player_id=TEXT,
+    attributes=st.binary(max_size=8),
+    number=MS,
+    key_id=TEXT,
+    expires_ms=MS,
 )
 CHANGES = st.builds(catalog.Change, MS, st.lists(TEXT, max_size=3).map(tuple))
 KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
@@ -113,6 +124,8 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         outage_seen_ms=MS,
         ended_ms=nullable(MS),
         end_reason=nullable(st.sampled_from(list(EndReason))),
+        provider_id=nullable(TEXT),
+        agent=nullable(AGENT_LAUNCHES),
     ),
     Seat: st.builds(Seat, TEXT, session_id=nullable(TEXT)),
     Ott: st.builds(Ott, TEXT, TEXT, nullable(TEXT), MS, refusals=st.integers(0, 5), session_id=nullable(TEXT), epoch=TEXT),

@@ -5,14 +5,13 @@ import pytest
 from msgspec.structs import replace
 from playclock.core import ott as otts
 from playclock.core.ott import REFUSALS_MAX, Ott, Refusal
-from playclock.core.timers import Timers
 
 ISSUED_MS = 1_000_000
 EXPIRES_MS = ISSUED_MS + 60_000
 
 
 def issued(provider_user_id: str | None = None) -> Ott:
-    return otts.issue("launch", "game", provider_user_id, now_ms=ISSUED_MS, timers=Timers())
+    return otts.issue("launch", "game", provider_user_id, expires_ms=EXPIRES_MS)
 
 
 def refusal(
@@ -24,8 +23,6 @@ def refusal(
 def test_an_ott_is_issued_for_a_launch_and_a_game() -> None:
     assert issued() == Ott("launch", "game", None, expires_ms=EXPIRES_MS, refusals=0, session_id=None)
     assert issued("player").provider_user_id == "player"
-    timers = Timers(ott_ttl_ms=5)
-    assert otts.issue("launch", "game", None, now_ms=ISSUED_MS, timers=timers).expires_ms == ISSUED_MS + 5
 
 
 def test_it_can_be_redeemed_until_it_expires_to_the_millisecond() -> None:
@@ -36,7 +33,7 @@ def test_it_can_be_redeemed_until_it_expires_to_the_millisecond() -> None:
 
 
 def test_it_can_be_redeemed_in_the_store_s_epoch_in_which_it_was_issued_and_in_no_other() -> None:
-    ott = otts.issue("launch", "game", None, now_ms=ISSUED_MS, timers=Timers(), epoch="one")
+    ott = otts.issue("launch", "game", None, expires_ms=EXPIRES_MS, epoch="one")
     assert refusal(ott, epoch="one") is None
     assert refusal(ott, epoch="two") is Refusal.EXPIRED
     assert refusal(otts.redeem(ott, "session"), epoch="two") is Refusal.ALREADY_USED

@@ -110,6 +110,7 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
             archive=archive,
             connect=connect,
             limits=plan.settings.limits,
+            links=plan.settings.links,
             shares_limits=True if plan.shares else None,
             sealer=_sealer(plan),
         )

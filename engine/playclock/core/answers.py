@@ -13,6 +13,8 @@ class Opened(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
     session_id: str
     is_pc_cafe: bool
     next_heartbeat_sec: int
+    attributes: bytes = b""
+    """What the session tells of the player."""
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2):

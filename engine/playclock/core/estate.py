@@ -207,6 +207,7 @@ class Estate:
         self.cafes = {cafe.id: cafe for cafe in self._all(Cafe)}
         self.providers = {provider.id: provider for provider in self._all(Provider)}
         self.launchers = {launcher.id: launcher for launcher in self._all(Launcher)}
+        self.agents = {agent.id: agent for agent in self._all(Agent)}
         self.match_clients = self._all(MatchClient)
         self.credentials = {credential.id: credential for credential in self._all(Credential)}
         held: dict[str, list[Credential]] = {

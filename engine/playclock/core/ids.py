@@ -75,6 +75,18 @@ def seat_key(partition: int, cafe_id: str, pc_id: str) -> str:
     return f"{partition:02x}:seat:{_digest('seat', cafe_id, pc_id)}"
 
 
+def player_seat_key(partition: int, agent_id: int, player_id: str, game_id: str) -> str:
+    """Return the key of the record that says what an agent's player runs of one game."""
+    return f"{partition:02x}:seat:{_digest('player', str(agent_id), player_id, game_id)}"
+
+
+def launch_id_of(agent_id: int, player_id: str, agent_session_id: str) -> str:
+    """Return the id of the launch that an agent's session is, where the player's launches lie: the same for each request."""
+    partition = partition_of("agent", f"{agent_id}/{player_id}")
+    random = bytes.fromhex(_digest("agent launch", str(agent_id), player_id, agent_session_id))
+    return LAUNCH_PREFIX + make_uuid(partition, random)
+
+
 def server_key(partition: int, game_id: str, server_id: str) -> str:
     """Return the key of the record that lists a game server's sessions in one partition."""
     return f"{partition:02x}:server:{_digest('server', game_id, server_id)}"

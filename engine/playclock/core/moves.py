@@ -47,6 +47,7 @@ def open_session(
     now_ms: int,
     timers: Timers,
     grant: Grant | None = None,
+    attributes: bytes = b"",
 ) -> Session | None:
     """Open a session, or return None where nobody can pay for one heartbeat interval, or the tariff's minimum.
 
@@ -79,6 +80,7 @@ def open_session(
         charge=charge,
         outage_seen_ms=now_ms,
         grant=grant,
+        attributes=attributes,
     )
     return with_deadline(replace(session, paid_until_ms=meter.paid_until_ms(session)), timers)
 

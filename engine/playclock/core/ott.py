@@ -5,8 +5,6 @@ from typing import Final
 
 import msgspec
 
-from playclock.core.timers import Timers
-
 REFUSALS_MAX: Final = 5
 """The refusal with this number uses the OTT up, so that nobody can try keys or users on it for its whole minute."""
 
@@ -37,9 +35,9 @@ class Ott(msgspec.Struct, frozen=True, array_like=True, gc=False):
     there unused although it was used."""
 
 
-def issue(launch_id: str, game_id: str, provider_user_id: str | None, *, now_ms: int, timers: Timers, epoch: str = "") -> Ott:
+def issue(launch_id: str, game_id: str, provider_user_id: str | None, *, expires_ms: int, epoch: str = "") -> Ott:
     """Issue an OTT for one game, and for one player if named, in the store's epoch."""
-    return Ott(launch_id, game_id, provider_user_id, expires_ms=now_ms + timers.ott_ttl_ms, epoch=epoch)
+    return Ott(launch_id, game_id, provider_user_id, expires_ms=expires_ms, epoch=epoch)
 
 
 def refusal(ott: Ott, *, game_id: str | None, provider_user_id: str, now_ms: int, epoch: str = "") -> Refusal | None:

@@ -18,6 +18,8 @@ class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """With which contents a caller used a request id."""
 
     contents_sha256: bytes
+    until_ms: int = 0
+    """Until when that is remembered for certain."""
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):

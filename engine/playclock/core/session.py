@@ -142,6 +142,13 @@ class Session(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=Tr
     """When the session last left a grace period: all until then is billed, or was grace."""
     grant: Grant | None = None
     """What a partner's charge authority has granted, where that pays; there is no charge then."""
+    attributes: bytes = b""
+    """What whoever launched the game told of the player: `playclock.core.player.read_attributes`. Empty where nobody did."""
+
+    @property
+    def is_in_cafe(self) -> bool:
+        """Whether the player sits in a PC cafe."""
+        return bool(self.cafe_id)
 
 
 def next_state(session: Session, event: Event) -> State | None:

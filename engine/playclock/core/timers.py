@@ -8,6 +8,10 @@ class Timers(msgspec.Struct, frozen=True, kw_only=True):
 
     ott_ttl_ms: int = 60_000
     """How long an OTT can be redeemed."""
+    link_ttl_ms: int = 300_000
+    """How long the OTT of an agent's link can be redeemed."""
+    demo_ttl_ms: int = 3_600_000
+    """How long the token of a demo link is valid."""
     heartbeat_interval_ms: int = 120_000
     """How often a game server, or a launcher, says that it is alive."""
     session_ttl_ms: int = 240_000

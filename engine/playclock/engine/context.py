@@ -11,17 +11,18 @@ from playclock.core import session as core
 from playclock.core.catalog import Catalog
 from playclock.core.charge import Account, moves_money
 from playclock.core.estate import Estate
-from playclock.core.ids import account_key, make_uuid, server_key, session_key
+from playclock.core.ids import account_key, make_uuid, player_seat_key, server_key, session_key
 from playclock.core.ledger import charge_transfer
 from playclock.core.limits import LimitRules
 from playclock.core.outage import Outage
 from playclock.core.outbox import OutboxEvent
+from playclock.core.player import read_attributes
 from playclock.core.records import Happening, ServerSessions, SessionEvent, events_of, is_low
 from playclock.core.session import Session
 from playclock.core.timers import Timers
 from playclock.engine.counts import Counts
 from playclock.engine.limits import Limits
-from playclock.engine.records import ACCOUNTS, SERVERS, SESSIONS, Records
+from playclock.engine.records import ACCOUNTS, SEATS, SERVERS, SESSIONS, Records
 from playclock.engine.turns import Turns
 from playclock.engine.work import Work
 from playclock.stores.base import UNMOVED
@@ -89,6 +90,7 @@ class Context:
             self.tell(work, event)
         if after.ended_ms is not None and before.ended_ms is None:
             await self.unlist_session(work, after)
+            await self._leave_seat(work, after)
         is_gone = core.gone_ms(after) is not None
         retain_until_ms = work.now_ms + self.timers.tombstone_retention_ms if is_gone else None
         due_ms = None if is_gone else UNMOVED if after.due_ms == before.due_ms else after.due_ms
@@ -117,6 +119,16 @@ class Context:
             left = tuple(listed_id for listed_id in listed.session_ids if listed_id != session.id)
             retain_until_ms = None if left else work.now_ms + self.timers.tombstone_retention_ms
             work.write(key, ServerSessions(left), retain_until_ms=retain_until_ms)
+
+    async def _leave_seat(self, work: Work, session: Session) -> None:
+        """Let the seat of an agent's player be forgotten with the session. On a PC's, its launcher still sits."""
+        agent_id = read_attributes(session.attributes).get("agent_id")
+        if agent_id is None:
+            return
+        key = player_seat_key(work.partition, int(agent_id), session.provider_user_id, session.game_id)
+        seat = await work.read(SEATS, key)
+        if seat is not None and seat.session_id == session.id:
+            work.write(key, seat, retain_until_ms=work.now_ms + self.timers.tombstone_retention_ms)
 
     def tell(self, work: Work, event: OutboxEvent) -> None:
         """Put an event into the outbox, for as long as ended sessions are remembered."""

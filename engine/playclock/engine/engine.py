@@ -9,6 +9,7 @@ from typing import Final, Self
 
 from playclock.clock import Clock, ManualClock, SystemClock
 from playclock.core.limits import LimitRules
+from playclock.core.links import LinkRules
 from playclock.core.timers import Timers
 from playclock.engine.accounts import Accounts
 from playclock.engine.authority import Connect
@@ -24,6 +25,7 @@ from playclock.engine.keys import Keys
 from playclock.engine.keyuses import KeyUses
 from playclock.engine.launches import Launches
 from playclock.engine.limits import SHARE_SEC
+from playclock.engine.links import Links
 from playclock.engine.listing import Listing
 from playclock.engine.partners import Partners
 from playclock.engine.pulse import BEAT_MS, PulseKeeper
@@ -70,15 +72,16 @@ class Engine:
         archive: FilledArchive | None = None,
         connect: Connect | None = None,
         limits: LimitRules | None = None,
+        links: LinkRules | None = None,
         shares_limits: bool | None = None,
         sealer: Sealer | None = None,
     ) -> None:
         """Put an engine together; `background` False leaves out sweeps, pulse, estate polling and archiving.
 
         With an `archive` of its store, the engine has settlements to show; without one it says NoArchive. `connect` reaches
-        the partners of the estate. `limits` are the default ones unless given. What was counted of them is shared with other
-        processes if `shares_limits`; left out, where the store lies on a server that many can share. `sealer` encrypts secrets
-        in the store; without one they lie there as they are.
+        the partners of the estate. `limits` and the rules of `links` are the default ones unless given. What was counted of
+        limits is shared with other processes if `shares_limits`; left out, where the store lies on a server that many can
+        share. `sealer` encrypts secrets in the store; without one they lie there as they are.
         """
         self.clock = clock or SystemClock()
         self.timers = timers or Timers()
@@ -113,6 +116,7 @@ class Engine:
         self.key_uses = KeyUses(context)
         self.partners = Partners(context, connect)
         self.launches = Launches(context, self.partners)
+        self.links = Links(context, links or LinkRules())
         self.sessions = Sessions(context, self.partners)
         self.heartbeats = Heartbeats(context, self.partners)
         self.listing = Listing(context)

@@ -145,8 +145,7 @@ class Launches:
                 launch.id,
                 game_id,
                 provider_user_id,
-                now_ms=work.now_ms,
-                timers=context.timers,
+                expires_ms=work.now_ms + context.timers.ott_ttl_ms,
                 epoch=await work.epoch(),
             )
             retain_until_ms = record.expires_ms + context.timers.tombstone_retention_ms
@@ -191,9 +190,13 @@ class Launches:
         return self._advance(work, launch)
 
     async def _read_own(self, work: Work, caller: Caller, launch_id: str) -> Launch:
-        """Return a launch that the caller may use. Raises LaunchNotFound for another launcher's as for an unknown one."""
+        """Return a launch that the caller may use.
+
+        Raises LaunchNotFound for another launcher's, or an agent's, as for an unknown one.
+        """
         launch = await self._read(work, launch_id)
-        if launch is None or (caller.role is Role.LAUNCHER and launch.launcher_id != caller.id):
+        is_others = caller.role is Role.LAUNCHER and launch is not None and launch.launcher_id != caller.id
+        if launch is None or launch.agent is not None or is_others:
             raise no_such_launch()
         return launch
 
@@ -206,7 +209,7 @@ class Launches:
 
         Read afresh: another process may have opened a session there, and an old copy would not be noticed at the commit.
         """
-        key = seat_key(work.partition, launch.cafe_id, launch.pc_id)
+        key = core.seat_key_of(launch, work.partition)
         await work.prefetch(key, fresh=True)
         seat = await work.read(SEATS, key)
         if seat is None or seat.launch_id != launch.id:

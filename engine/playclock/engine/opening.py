@@ -22,7 +22,6 @@ from playclock.core.ids import (
     launch_key,
     ott_key,
     partition_in,
-    seat_key,
     session_key,
 )
 from playclock.core.launch import Launch, Seat
@@ -151,7 +150,7 @@ class Opening:
         )
         audit(context, work, redemption.caller, "OpenSession", session.id, detail=f"game/{session.game_id}")
         wait_sec = core.next_heartbeat_sec(session, work.now_ms, timers)
-        return Opened(session.id, is_pc_cafe=True, next_heartbeat_sec=wait_sec)
+        return Opened(session.id, session.is_in_cafe, wait_sec, session.attributes)
 
     def _refuse(self, work: Work, ott: str, token: Ott, refusal: Refusal) -> Refused:
         retain_until_ms = token.expires_ms + self._context.timers.tombstone_retention_ms
@@ -159,9 +158,9 @@ class Opening:
         return Refused(refusal)
 
     async def _replace(self, work: Work, launch: Launch, token: Ott, redemption: Redemption) -> Session | None:
-        """End what runs on the launch's PC and open a session there; None where the account cannot pay for it."""
+        """End what runs on the launch's seat and open a session there; None where the account cannot pay for it."""
         context = self._context
-        key = seat_key(work.partition, launch.cafe_id, launch.pc_id)
+        key = launches.seat_key_of(launch, work.partition)
         await work.prefetch(key, *([account_key(launch.account_id)] if launch.account_id else []), fresh=True)
         seat = await work.read(SEATS, key)
         if seat is not None and seat.session_id is not None:
@@ -181,19 +180,22 @@ class Opening:
             cafe_id=launch.cafe_id,
             pc_id=launch.pc_id,
             server_id=redemption.server_id,
-            launcher_until_ms=launch.lease_until_ms,
+            launcher_until_ms=launch.lease_until_ms if launch.agent is None else None,
             charge=charge,
             free_micros=free_micros,
             now_ms=work.now_ms,
             timers=context.timers,
             grant=redemption.grant,
+            attributes=b"" if launch.agent is None else launch.agent.attributes,
         )
         if session is None:
             return None
         await context.create_session(work, session)
         work.write(key, Seat(launch.id, session.id))
         # Written as it was: a launcher that renews or ends its launch meanwhile must conflict, or the session would not hear.
-        work.write(launch_key(launch.id), launch, due_ms=UNMOVED)
+        due_ms = UNMOVED if launch.agent is None else None
+        retain_until_ms = launches.retain_until_ms(launch, context.timers)
+        work.write(launch_key(launch.id), launch, due_ms=due_ms, retain_until_ms=retain_until_ms)
         return session
 
     async def _charge(self, work: Work, launch: Launch) -> tuple[Charge | None, int] | None:

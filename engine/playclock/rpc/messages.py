@@ -5,6 +5,7 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from playclock.core import session as core
+from playclock.core.player import read_attributes
 from playclock.core.records import Happening, SessionEvent
 from playclock.core.session import EndReason, State
 from playclock.core.tariff import FOREVER_MS
@@ -57,11 +58,12 @@ def session_message(session: core.Session, now_ms: int) -> pb.Session:
         last_heartbeat_time=timestamp(session.last_heartbeat_ms),
         expire_time=timestamp(session.lease_until_ms),
         play_duration_sec=core.play_duration_sec(session, now_ms),
-        is_pc_cafe=True,
+        is_pc_cafe=session.is_in_cafe,
         account_id=core.payer(session),
         billed_sec=core.billed_sec(session),
         grace_sec=core.grace_sec(session, now_ms),
         amount_micros=core.amount_micros(session),
+        attributes=read_attributes(session.attributes),
     )
     if session.ended_ms is not None:
         message.end_time.CopyFrom(timestamp(session.ended_ms))

@@ -9,6 +9,7 @@ from playclock.core.answers import Beat, Opened, Result
 from playclock.core.fields import SECONDS_MAX, SERVER_ID_MAX, USER_ID_MAX, request_id_problem, text_problem
 from playclock.core.ids import is_uuid
 from playclock.core.ott import Refusal
+from playclock.core.player import read_attributes
 from playclock.engine import Engine
 from playclock.engine.heartbeats import HeartbeatCall
 from playclock.errors import EngineError
@@ -84,6 +85,7 @@ class SessionServicer:
                 game_session_id=answer.session_id,
                 is_pc_cafe=answer.is_pc_cafe,
                 next_heartbeat_in=answer.next_heartbeat_sec,
+                attributes=read_attributes(answer.attributes),
             )
         return OpenSessionResponse(is_valid=False, reason=_REFUSALS[answer.refusal])
 
