@@ -182,6 +182,17 @@ def limit_key(counted: str) -> str:
     return f"{digest[:2]}:limit:{digest}"
 
 
+def player_id_of(identifier: str) -> str:
+    """Return the UUID of a player by the canonical spelling of what names the player. It is the same in every store."""
+    digest = _digest("player", identifier)
+    return make_uuid(int(digest[:2], 16), bytes.fromhex(digest))
+
+
+def player_key(player_id: str) -> str:
+    """Return the key of the record that says that a player is known."""
+    return f"{player_id[:2]}:player:{player_id}"
+
+
 def kind_of(key: str) -> str:
     """Return the kind of the record that lies under a key."""
     return key.split(":", 2)[1]
