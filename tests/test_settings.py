@@ -5,6 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from playclock.core.limits import LimitRules, Quota
+from playclock.core.links import LinkRules
 from playclock.core.timers import Timers
 from playclock.settings import LIMIT_BOUNDS, Security, Settings, load
 from playclock.tomlfile import ConfigurationError
@@ -241,3 +242,34 @@ def test_a_variable_that_is_no_number_is_refused_by_name(text: str) -> None:
     assume(not re.fullmatch(r"[0-9]*(\.[0-9]*)?", text, re.ASCII))
     (problem,) = problems_of(None, PLAYCLOCK_TIMERS_GRACE=text)
     assert problem.startswith("PLAYCLOCK_TIMERS_GRACE: expected")
+
+
+class TestLinks:
+    def test_balances_are_whole_units_and_currencies_come_beside_iso_4217s(self, settings_file: Path) -> None:
+        settings_file.write_text('[links]\ndemo_balance = 250\ncurrencies = ["GCOIN", "USDT"]\n')
+        rules = load(settings_file, {}).links
+        assert rules == LinkRules(demo_balance_micros=250_000_000, currencies=("GCOIN", "USDT"))
+
+    def test_a_variable_counts_before_the_file(self, settings_file: Path) -> None:
+        settings_file.write_text('[links]\ndemo_balance = 250\ncurrencies = ["GCOIN"]\n')
+        environ = {"PLAYCLOCK_LINKS_DEMO_BALANCE": "0", "PLAYCLOCK_LINKS_CURRENCIES": "BTC, USDT"}
+        assert load(settings_file, environ).links == LinkRules(demo_balance_micros=0, currencies=("BTC", "USDT"))
+        assert load(None, {"PLAYCLOCK_TIMERS_LINK_TTL": "10", "PLAYCLOCK_TIMERS_DEMO_TTL": "20"}).timers == Timers(
+            link_ttl_ms=10_000, demo_ttl_ms=20_000
+        )
+
+    @pytest.mark.parametrize("balance", ["-1", "100000001", "1.5", "a lot"])
+    def test_a_balance_has_bounds(self, settings_file: Path, balance: str) -> None:
+        (problem,) = problems_of(None, PLAYCLOCK_LINKS_DEMO_BALANCE=balance)
+        assert problem == f"PLAYCLOCK_LINKS_DEMO_BALANCE: expected 0 to 100000000, not {balance!r}"
+        settings_file.write_text(f"[links]\ndemo_balance = {balance if balance != 'a lot' else '[]'}\n")
+        (problem,) = problems_of(settings_file)
+        assert problem.startswith("2: [links]: 'demo_balance': expected ")
+
+    def test_currencies_are_codes(self, settings_file: Path) -> None:
+        sentence = "expected 2 to 16 of A-Z 0-9 _ with a letter first"
+        assert problems_of(None, PLAYCLOCK_LINKS_CURRENCIES="GCOIN,usdt") == [f"PLAYCLOCK_LINKS_CURRENCIES: 'usdt': {sentence}"]
+        settings_file.write_text('[links]\ncurrencies = ["usdt"]\n')
+        (problem,) = problems_of(settings_file)
+        assert problem.startswith("2: [links]: 'currencies[0]': ")
+        assert problem.endswith(sentence)

@@ -23,6 +23,7 @@ from playclock.v1 import (
     SIGNATURE_SCHEME_STANDARD_WEBHOOKS,
     AccountServiceStub,
     AuthServiceStub,
+    GameLinkServiceStub,
     HttpHeader,
     LauncherCredentials,
     LaunchServiceStub,
@@ -72,6 +73,7 @@ class Rpc:
         self.accounts = AccountServiceStub(channel)
         self.auth = AuthServiceStub(channel)
         self.launches = LaunchServiceStub(channel)
+        self.links = GameLinkServiceStub(channel)
         self.provisioning = ProvisioningServiceStub(channel)
         self.sessions = SessionServiceStub(channel)
         self.settlements = SettlementServiceStub(channel)
@@ -100,9 +102,10 @@ class Rpc:
         handed_on: Metadata = (("x-launcher-credentials-bin", credentials.SerializeToString()),)
         return handed_on + self.OPERATOR if trusted else handed_on
 
-    def signed_by_agent(self, *, secret: bytes = b"the-token-of-the-agent") -> Metadata:
-        """Return an agent's credentials as the facade hands them on."""
-        body = f'{{"agent_id":1,"timestamp":{self._engine.clock.now_ms() // 1000}}}'.encode()
+    def signed_by_agent(self, *, secret: bytes = b"the-token-of-the-agent", agent_id: int = 1, once: str = "") -> Metadata:
+        """Return an agent's credentials as the facade hands them on; `once` makes a signature of its own of them."""
+        more = f',"once":"{once}"' if once else ""
+        body = f'{{"agent_id":{agent_id},"timestamp":{self._engine.clock.now_ms() // 1000}{more}}}'.encode()
         header = HttpHeader(name="X-Signature", value=hmac.new(secret, body, "sha256").hexdigest())
         request = SignedHttpRequest(scheme=SIGNATURE_SCHEME_AGENT, headers=[header], body=body)
         return (("x-signed-request-bin", request.SerializeToString()), *self.OPERATOR)

@@ -84,12 +84,15 @@ class Signatures:
         )
         return (await self._accept(Scheme.LAUNCHER, proof, use_up=use_up)).caller
 
-    async def verify(self, scheme: Scheme, request: HttpRequest, *, signer: str = "", use_up: bool) -> Signed:
+    async def verify(
+        self, scheme: Scheme, request: HttpRequest, *, signer: str = "", use_up: bool, from_memory: bool = False
+    ) -> Signed:
         """Return who signed the request; use the signature up, or only look whether it was used.
 
         A launcher's nonce is good once. Other dialects have none: whoever sends a request again is told as often as it comes
         within the window, counted from its signed time and from its first use, and `Signed.request_id` makes it act once.
-        `signer` is who has to have signed, where the request itself does not say so.
+        `signer` is who has to have signed, where the request itself does not say so. `from_memory` does not even look whether
+        the signature was used, for reads that need no store otherwise; a nonce is looked up all the same.
 
         Raises BadRequest, InvalidSignature (of an agent that is unknown or has no token, the metadata says so), RequestExpired,
         RequestReplayed, StoreAway.
@@ -99,7 +102,7 @@ class Signatures:
             proof = replace(proof, signer=signer)
         elif signer not in ("", proof.signer):
             raise InvalidSignature("somebody else says to have signed")
-        return await self._accept(scheme, proof, use_up=use_up)
+        return await self._accept(scheme, proof, use_up=use_up, from_memory=from_memory)
 
     def sign(
         self, scheme: Scheme, signer: str, *, method: str = "", path: str = "", body: bytes = b"", message_id: str = ""
@@ -142,7 +145,7 @@ class Signatures:
             return alive
         return tuple(replace(credential, secret=webhook_key(credential.secret)) for credential in alive)
 
-    async def _accept(self, scheme: Scheme, proof: Proof, *, use_up: bool) -> Signed:
+    async def _accept(self, scheme: Scheme, proof: Proof, *, use_up: bool, from_memory: bool = False) -> Signed:
         now_ms, window_ms = self._context.clock.now_ms(), self._context.timers.signature_window_ms
         credentials = self._credentials(scheme, proof.signer, now_ms)
         secrets = [credential.secret for credential in credentials or ()]
@@ -160,7 +163,11 @@ class Signatures:
         is_nonce = scheme is Scheme.LAUNCHER
         key = nonce_key(proof.signer, proof.once) if is_nonce else signature_key(name, proof.once)
         until_ms = remember_until_ms(proof.signed_ms, now_ms=now_ms, window_ms=window_ms)
-        first_ms = await self._first_use(key, now_ms, until_ms) if use_up else await self._look(key)
+        first_ms = None
+        if use_up:
+            first_ms = await self._first_use(key, now_ms, until_ms)
+        elif is_nonce or not from_memory:
+            first_ms = await self._look(key)
         if first_ms is not None:
             if is_nonce:
                 raise RequestReplayed("the nonce has been used before")

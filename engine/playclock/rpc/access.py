@@ -58,6 +58,10 @@ ACCESS: Final[dict[str, tuple[Role, ...]]] = {
 OWN: Final = "AuthService/VerifyCaller"
 """What a service may always ask: who it is."""
 
+FROM_MEMORY: Final = frozenset({"GameLinkService/ListAgentGames"})
+"""Reads that are answered without the store. Whether their signature was used before is not looked up either: whoever sends one
+again learns what its signer may know."""
+
 _PACKAGE: Final = "/playclock.v1."
 
 

@@ -88,7 +88,9 @@ class AuthServicer:
         return SignRequestResponse(headers=headers, body=outgoing.body)
 
 
-async def verify(engine: Engine, request: SignedHttpRequest, *, use_up: bool, field: str = "") -> Signed:
+async def verify(
+    engine: Engine, request: SignedHttpRequest, *, use_up: bool, from_memory: bool = False, field: str = ""
+) -> Signed:
     """Return who signed a request that came as a message; `field` is where it lies. Raises what `Signatures.verify` does."""
     scheme = _SCHEMES.get(request.scheme)
     required = scheme is Scheme.STANDARD_WEBHOOKS
@@ -106,7 +108,7 @@ async def verify(engine: Engine, request: SignedHttpRequest, *, use_up: bool, fi
         headers=tuple((header.name, header.value) for header in request.headers),
         body=request.body,
     )
-    return await engine.signatures.verify(scheme, received, signer=request.key_id, use_up=use_up)
+    return await engine.signatures.verify(scheme, received, signer=request.key_id, use_up=use_up, from_memory=from_memory)
 
 
 def _scheme_problem(scheme: Scheme | None) -> str | None:

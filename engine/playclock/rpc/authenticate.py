@@ -7,7 +7,7 @@ from google.protobuf.message import DecodeError
 
 from playclock.engine import Caller, Engine, Role, SignedRequest
 from playclock.errors import InvalidApiKey, InvalidSignature, PermissionDenied
-from playclock.rpc.access import ACCESS, OWN, name_of_rpc
+from playclock.rpc.access import ACCESS, FROM_MEMORY, OWN, name_of_rpc
 from playclock.rpc.auth import verify
 from playclock.rpc.call import Call, Identify, unidentified
 from playclock.v1.auth_service_pb2 import LauncherCredentials, SignedHttpRequest
@@ -59,7 +59,8 @@ async def authenticate(
             launched = _signed_request(_message(LauncherCredentials, given[LAUNCHER_CREDENTIALS]))
             caller = await engine.signatures.launcher(launched, use_up=changes)
         else:
-            signed = await verify(engine, _message(SignedHttpRequest, given[SIGNED_REQUEST]), use_up=changes)
+            request = _message(SignedHttpRequest, given[SIGNED_REQUEST])
+            signed = await verify(engine, request, use_up=changes, from_memory=rpc in FROM_MEMORY)
             caller, signature_id = signed.caller, signed.request_id
     elif AUTHORIZATION in given:
         caller, trusted = _bearer(engine, given[AUTHORIZATION]), True
