@@ -1,0 +1,1 @@
+"""The agent dialect over HTTP, as its documents have it."""
