@@ -70,6 +70,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "playclock.core.fields",
         "playclock.core.limits",
         "playclock.core.links",
+        "playclock.core.points",
         "playclock.core.timers",
         "playclock.errors",
         *FILES,

@@ -179,6 +179,14 @@ def test_a_lease_made_too_short_by_a_variable_is_refused_too() -> None:
     assert problem.startswith("session_ttl (240 s) must not be shorter than heartbeat_interval (300 s)")
 
 
+def test_points_that_would_be_forgotten_before_a_streak_is_over_are_refused(settings_file: Path) -> None:
+    settings_file.write_text("[timers]\npoints_retention = 86400\n")
+    (problem,) = problems_of(settings_file)
+    assert problem == "2: [timers]: points_retention (86400 s) must not be shorter than 2678400 s: a streak is of 30 days"
+    (problem,) = problems_of(None, PLAYCLOCK_TIMERS_POINTS_RETENTION="2678399")
+    assert problem.startswith("points_retention (2678399 s) must not")
+
+
 def test_wrong_variables_are_named_all_at_once() -> None:
     assert problems_of(
         None,

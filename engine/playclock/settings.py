@@ -15,6 +15,7 @@ import msgspec
 from playclock.core.fields import certificate_name_problem, currency_problem
 from playclock.core.limits import CALLS_MAX, WINDOW_SEC_MAX, LimitRules, Quota
 from playclock.core.links import DEMO_BALANCE_MAX, DEMO_BALANCE_MICROS, LinkRules
+from playclock.core.points import RETENTION_MIN_MS
 from playclock.core.timers import Timers
 from playclock.tomlfile import ConfigurationError, TomlFile, did_you_mean
 from playclock.tomltable import DURATION_BOUNDS, Printed, Table, is_token, network, to_milliseconds
@@ -115,6 +116,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         links=msgspec.convert(links, LinkRules),
     )
     _check_lease(settings.timers, file)
+    _check_points(settings.timers, file)
     return settings
 
 
@@ -249,3 +251,13 @@ def _check_lease(timers: Timers, file: TomlFile | None) -> None:
         f"({timers.heartbeat_interval_ms / 1000:g} s): every session would end between two heartbeats"
     )
     raise ConfigurationError([sentence if file is None else file.at(("timers", "session_ttl"), f"[timers]: {sentence}")])
+
+
+def _check_points(timers: Timers, file: TomlFile | None) -> None:
+    if timers.points_retention_ms >= RETENTION_MIN_MS:
+        return
+    sentence = (
+        f"points_retention ({timers.points_retention_ms / 1000:.12g} s) must not be shorter than "
+        f"{RETENTION_MIN_MS // 1000} s: a streak is of 30 days"
+    )
+    raise ConfigurationError([sentence if file is None else file.at(("timers", "points_retention"), f"[timers]: {sentence}")])

@@ -15,4 +15,6 @@ def test_the_defaults_are_the_documented_ones() -> None:
         tombstone_retention_ms=86_400_000,
         signature_window_ms=300_000,
         session_max_ms=None,
+        player_token_ttl_ms=1_800_000,
+        points_retention_ms=31_536_000_000,
     )

@@ -13,11 +13,15 @@ SESSION_PREFIX: Final = "gs_"
 """Before a game session's UUID, as the PlayWave document shows it."""
 LAUNCH_PREFIX: Final = "ls_"
 """Before a launch's UUID: the launcher's session token."""
+PLAYER_TOKEN_PREFIX: Final = "player_"  # noqa: S105 - every token begins with it
+"""Before a player's session token, as play.fun shows it."""
 
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _OTT = re.compile(_UUID, re.ASCII)
 _SESSION_ID = re.compile(SESSION_PREFIX + _UUID, re.ASCII)
 _LAUNCH_ID = re.compile(LAUNCH_PREFIX + _UUID, re.ASCII)
+_PLAYER_TOKEN = re.compile(PLAYER_TOKEN_PREFIX + "[0-9a-f]{64}", re.ASCII)
+_DIGEST = re.compile("[0-9a-f]{32}", re.ASCII)
 
 
 def partition_of(kind: str, name: str) -> int:
@@ -191,6 +195,47 @@ def player_id_of(identifier: str) -> str:
 def player_key(player_id: str) -> str:
     """Return the key of the record that says that a player is known."""
     return f"{player_id[:2]}:player:{player_id}"
+
+
+def points_key(game_id: str, player_id: str) -> str:
+    """Return the key of the record of a player's points in a game. All of a game's players lie with the game."""
+    return f"{game_id[:2]}:points:{game_id}/{player_id}"
+
+
+def leaders_key(game_id: str, day: int) -> str:
+    """Return the key of a game's leaderboard of a day."""
+    return f"{game_id[:2]}:leaders:{game_id}/{day}"
+
+
+def make_player_token(game_id: str, random: bytes) -> str:
+    """Make a player's session token, which names its game, from at least 16 random bytes, of which 128 bits are used."""
+    return PLAYER_TOKEN_PREFIX + game_id.replace("-", "") + random[:16].hex()
+
+
+def is_player_token(text: str) -> bool:
+    """Whether the text is spelled as a player's session token."""
+    return _PLAYER_TOKEN.fullmatch(text) is not None
+
+
+def game_in(player_token: str) -> str:
+    """Return the id of the game that a well-formed session token of a player is for."""
+    text = player_token[len(PLAYER_TOKEN_PREFIX) :]
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:32]}"
+
+
+def player_session_id_of(player_token: str) -> str:
+    """Return the id of the session that a player's token stands for: the token's hash, so that who reads it cannot play."""
+    return _digest("playersession", player_token)
+
+
+def is_player_session_id(text: str) -> bool:
+    """Whether the text is spelled as the id of a player's session."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def player_session_key(game_id: str, player_session_id: str) -> str:
+    """Return the key of the record of a player's session, which lies with its game."""
+    return f"{game_id[:2]}:playersession:{game_id}/{player_session_id}"
 
 
 def kind_of(key: str) -> str:

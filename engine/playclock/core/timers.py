@@ -26,3 +26,7 @@ class Timers(msgspec.Struct, frozen=True, kw_only=True):
     """How far a signed time may be from ours, either way."""
     session_max_ms: int | None = None
     """How long a session may last at most; None for no limit."""
+    player_token_ttl_ms: int = 1_800_000
+    """How long a player's session token is good."""
+    points_retention_ms: int = 31_536_000_000
+    """How long a leaderboard is kept after its day, and a player's points after the last ones: a year."""
