@@ -18,6 +18,8 @@ from playclock.errors import ArchiveAway, StoreAway
 from playclock.stores.memory import MemoryStore
 from sqlalchemy import Select, event, func, select
 
+from tests.archive_pairs import on_each_pair
+
 if TYPE_CHECKING:
     from tests.archive.conftest import ArchiveOpener
     from tests.conftest import FaultInjectingStore, World
@@ -52,6 +54,7 @@ async def play(world: "World", clock: ManualClock, sessions: int = 12) -> list[s
     return played
 
 
+@on_each_pair
 class TestWhatIsArchived:
     async def test_every_ended_session_has_one_settlement_with_its_figures(
         self, world: "World", clock: ManualClock, archive: Archive
@@ -100,6 +103,7 @@ class TestWhatIsArchived:
         assert chain_problems(found[::-1])
 
 
+@on_each_pair
 class TestExactlyOnce:
     async def test_to_project_again_changes_nothing(self, world: "World", clock: ManualClock, archive: Archive) -> None:
         await play(world, clock)
@@ -152,6 +156,7 @@ class TestExactlyOnce:
         assert projector.lost == 0
 
 
+@on_each_pair
 class TestWhatIsMissing:
     async def test_events_that_were_dropped_too_early_are_counted_and_told(
         self, world: "World", clock: ManualClock, archive: Archive, caplog: pytest.LogCaptureFixture
@@ -190,6 +195,7 @@ class TestWhatIsMissing:
         assert other.positions == {}
 
 
+@on_each_pair
 class TestRunning:
     async def test_it_archives_what_comes_until_it_is_stopped(
         self, world: "World", clock: ManualClock, archive: Archive

@@ -24,6 +24,8 @@ from playclock.stores.base import ABSENT, Commit, Event, Put, Store
 from playclock.stores.memory import MemoryStore
 from sqlalchemy import select
 
+from tests.archive_pairs import on_each_pair
+
 if TYPE_CHECKING:
     from tests.archive.conftest import ArchiveOpener
     from tests.conftest import FaultInjectingStore, World
@@ -111,6 +113,7 @@ class TestToldTwice:
         assert projector.contradictions == 0
         assert [record for record in caplog.records if record.levelno == logging.ERROR] == []
 
+    @on_each_pair
     async def test_an_end_with_other_figures_is_an_error_and_the_first_settlement_stands(
         self, world: "World", clock: ManualClock, archive: Archive, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -208,6 +211,7 @@ class TestRunning:
     def told(caplog: pytest.LogCaptureFixture, message: str) -> int:
         return sum(record.getMessage() == message for record in caplog.records)
 
+    @on_each_pair
     async def test_a_store_that_is_away_is_waited_for(
         self,
         faulty_store: "FaultInjectingStore",
@@ -260,6 +264,7 @@ class TestRunning:
         assert "ahead of the store" in record.__dict__["fields"]["cause"]
         assert record.exc_info is None
 
+    @on_each_pair
     async def test_what_is_away_at_the_end_is_not_waited_for(
         self, faulty_store: "FaultInjectingStore", archive: Archive, caplog: pytest.LogCaptureFixture
     ) -> None:
