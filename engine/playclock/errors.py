@@ -14,7 +14,7 @@ its own codes. What a correct caller meets every day is no error but a value tha
     │   ├── AgentNotFound  GameProviderNotFound  BetNotFound
     ├── WrongState                 stop: it is over
     │   ├── LaunchEnded  SessionEnded  SessionEnding  AlreadyEnded  AlreadyReversed  InsufficientCredit  TransferClosed
-    │   ├── KeyInactive  NoWallet  AgentRefused  BetClosed
+    │   ├── KeyInactive  NoWallet  AgentRefused  BetClosed  GameChanged
     ├── RequestIdReused            use a new request id
     ├── TransferIdReused           use a new transfer id
     ├── TransactionIdReused        use a new transaction id
@@ -205,6 +205,12 @@ class TransferClosed(WrongState):
     """The transfer has been posted, or voided, or has expired. The metadata says which."""
 
     reason = "TRANSFER_CLOSED"
+
+
+class GameChanged(WrongState):
+    """The game is not at the revision any more that the caller knows. The metadata has its revision."""
+
+    reason = "GAME_CHANGED"
 
 
 class KeyInactive(WrongState):

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from playclock.core import catalog as core
-from playclock.core.catalog import Catalog, Change, Game, Ring, changed_since, described, edit, extended, problems
+from playclock.core.catalog import NUMBER_MAX, Game
+from playclock.core.catalog_changes import RING_MAX, Change, Ring, changed_since, described, edit, extended, problems
+from playclock.core.catalog_index import Catalog
+from playclock.core.gamelist import Query, Sort
 
 REPEATABLE = settings(deadline=None, derandomize=True)
 
@@ -90,11 +92,92 @@ def test_a_catalogue_that_followed_changes_equals_one_that_was_read_anew(changes
             followed.take(made.games, made.revision + 1)
     anew = Catalog([*followed.games.values(), *followed.tombstones.values()], followed.revision)
     assert vars_of(followed) == vars_of(anew)
+    for query in (Query(sort=sort, with_hidden=with_hidden) for sort in Sort for with_hidden in (False, True)):
+        assert followed.page(query, limit=9) == anew.page(query, limit=9)
 
 
 def vars_of(catalog: Catalog) -> dict[str, Any]:
-    """Return all that a catalogue knows, except the highest number ever given: games may have given theirs up."""
-    return {name: value for name, value in vars(catalog).items() if name != "_number_max"}
+    """Return all that a catalogue knows but its orders, and the highest number ever given: games may have given theirs up."""
+    known = {name: value for name, value in vars(catalog).items() if name not in {"_number_max", "_listed", "_visible"}}
+    return known | {"_by_owner": {owner: ids for owner, ids in vars(catalog)["_by_owner"].items() if ids}}
+
+
+WORDS = st.sampled_from(["", "a", "A", "ab", "b", "Straße", "STRASSE", "\u0130"])
+LISTED = st.lists(
+    st.builds(
+        game,
+        st.integers(1, 30),
+        name=WORDS,
+        description=WORDS,
+        created_ms=st.integers(0, 3),
+        is_hidden=st.booleans(),
+        is_admin_hidden=st.sampled_from([False, False, True]),
+    ),
+    max_size=12,
+    unique_by=lambda each: each.id,
+)
+QUERIES = st.builds(
+    Query,
+    text=WORDS,
+    sort=st.sampled_from(Sort),
+    is_descending=st.booleans(),
+    games=st.none() | st.frozensets(st.integers(1, 30).map(lambda index: game(index).id), max_size=10),
+    with_hidden=st.booleans(),
+)
+
+
+def plainly(games: list[Game], query: Query) -> list[Game]:
+    """List games in the way that needs no thought."""
+    key = {Sort.NAME: lambda each: each.name.casefold(), Sort.CREATED: lambda each: each.created_ms}
+    found = [
+        each
+        for each in games
+        if (query.with_hidden or each.is_visible)
+        and (query.games is None or each.id in query.games)
+        and any(query.text.casefold() in text.casefold() for text in (each.name, each.description))
+    ]
+    return sorted(
+        found,
+        key=lambda each: (key.get(query.sort, lambda game: game.number)(each), each.id),
+        reverse=query.is_descending,
+    )
+
+
+class TestPages:
+    @REPEATABLE
+    @given(LISTED, QUERIES, st.integers(0, 14), st.integers(1, 14))
+    def test_a_page_has_what_a_plain_list_has_there(self, games: list[Game], query: Query, offset: int, limit: int) -> None:
+        expected = plainly(games, query)
+        page = Catalog(games).page(query, offset=offset, limit=limit)
+        assert list(page.games) == expected[offset : offset + limit]
+        assert page.total == len(expected)
+        assert (page.last is None) == (offset + limit >= len(expected))
+
+    @REPEATABLE
+    @given(LISTED, QUERIES, st.integers(1, 4))
+    def test_pages_one_after_the_other_have_everything_once(self, games: list[Game], query: Query, limit: int) -> None:
+        catalog = Catalog(games)
+        page = catalog.page(query, limit=limit)
+        found = list(page.games)
+        while page.last is not None:
+            page = catalog.page(query, limit=limit, after=page.last)
+            found += page.games
+        assert found == plainly(games, query)
+
+    def test_a_page_goes_on_where_the_last_one_ended_also_if_that_game_is_gone(self) -> None:
+        catalog = Catalog([game(index) for index in range(1, 8)])
+        for is_descending, expected in ((False, [4, 5]), (True, [2, 1])):
+            catalog.take([game(3)], 1)
+            query = Query(sort=Sort.NUMBER, is_descending=is_descending)
+            last = catalog.page(query, limit=3 if not is_descending else 5).last
+            catalog.take([game(3, deleted_ms=5)], 2)
+            assert [each.number for each in catalog.page(query, limit=2, after=last).games] == expected
+
+    def test_the_games_of_an_owner_and_those_with_numbers_are_found(self) -> None:
+        catalog = Catalog([game(1, owner_id="me"), game(2, owner_id="me", deleted_ms=5), game(3, owner_id="you")])
+        assert catalog.owned_by("me") == {game(1).id}
+        assert catalog.owned_by("nobody") == frozenset()
+        assert catalog.numbered([1, 2, 3, 4]) == {game(1).id, game(3).id}
 
 
 class TestNumbers:
@@ -106,7 +189,7 @@ class TestNumbers:
         assert {(each.created_ms, each.updated_ms, each.revision) for each in made.games} == {(50, 50, 1)}
 
     def test_after_the_highest_possible_one_those_below_are_given(self) -> None:
-        catalog = Catalog([game(1), game(2, number=core.NUMBER_MAX)])
+        catalog = Catalog([game(1), game(2, number=NUMBER_MAX)])
         (made,) = edit(catalog, [game(3, number=0)], 1).games
         assert made.number == 2
 
@@ -165,14 +248,14 @@ class TestRing:
 
     def test_it_forgets_the_oldest_and_says_so(self) -> None:
         ring = Ring(0, ())
-        for revision in range(1, core.RING_MAX + 3):
+        for revision in range(1, RING_MAX + 3):
             ring = extended(ring, Change(revision, (str(revision),)))
-        assert sum(len(change.ids) for change in ring.changes) == core.RING_MAX
+        assert sum(len(change.ids) for change in ring.changes) == RING_MAX
         assert changed_since(ring, 1) is None
-        assert changed_since(ring, 2) == [str(revision) for revision in range(3, core.RING_MAX + 3)]
+        assert changed_since(ring, 2) == [str(revision) for revision in range(3, RING_MAX + 3)]
 
     def test_a_change_of_too_many_games_is_not_listed(self) -> None:
-        ring = extended(Ring(0, ()), Change(1, tuple(map(str, range(core.RING_MAX + 1)))))
+        ring = extended(Ring(0, ()), Change(1, tuple(map(str, range(RING_MAX + 1)))))
         assert ring == Ring(1, ())
         assert changed_since(ring, 0) is None
         assert changed_since(extended(ring, Change(2, ("a",))), 1) == ["a"]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
-from playclock.core import catalog as core
+from playclock.core import catalog_changes as core
 from playclock.core.answers import Refused, Result
 from playclock.core.catalog import Game
 from playclock.core.ott import Refusal

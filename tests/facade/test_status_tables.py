@@ -48,6 +48,7 @@ def test_the_playwave_table_is_as_documented() -> None:
         "ALREADY_REVERSED": (409, "ALREADY_REVERSED"),
         "INSUFFICIENT_CREDIT": (409, "INSUFFICIENT_CREDIT"),
         "TRANSFER_CLOSED": (409, "TRANSFER_CLOSED"),
+        "GAME_CHANGED": (409, "GAME_CHANGED"),
         "KEY_INACTIVE": (409, "KEY_INACTIVE"),
         "TRANSFER_ID_REUSED": (422, "TRANSFER_ID_REUSED"),
         "RATE_LIMITED": (429, "RATE_LIMITED"),

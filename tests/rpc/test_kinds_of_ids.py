@@ -13,7 +13,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from playclock.core import estate
-from playclock.core.catalog import REVISION_KEY
+from playclock.core.catalog_changes import REVISION_KEY
 from playclock.core.ids import kind_of
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.stores.base import Commit, Conflict, Record, Store

@@ -1,28 +1,34 @@
 """The catalogue in force: read at the start, followed as others change it, written one game at a time."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from playclock.core.catalog import (
+import msgspec
+
+from playclock.core.catalog import Game, game_key
+from playclock.core.catalog_changes import (
     BUCKETS,
     REVISION_KEY,
     Bucket,
-    Catalog,
     Change,
     Edit,
-    Game,
     Ring,
     bucket_key,
     bucket_of,
     changed_since,
+    edit,
     extended,
-    game_key,
 )
+from playclock.core.catalog_index import Catalog
 from playclock.core.codec import Codec, encode
+from playclock.core.outbox import Audit
 from playclock.engine.context import Context
-from playclock.stores.base import ABSENT, UNMOVED, Put, Record, StoreUnavailable
+from playclock.errors import TooMuchContention
+from playclock.stores.base import ABSENT, UNMOVED, Commit, Event, Put, Record, StoreUnavailable
 
+ATTEMPTS_MAX: Final = 10
+"""How often a change is tried anew before its caller is told that others are in the way."""
 READ_MAX: Final = 500
 """How many games are asked for at once."""
 
@@ -30,6 +36,13 @@ _GAMES: Final = Codec(Game)
 _BUCKETS: Final = Codec(Bucket)
 _RINGS: Final = Codec(Ring)
 _EMPTY: Final = Ring(0, ())
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """Games as they are to be, and what is told of it; none where nothing is to be done."""
+
+    games: Sequence[Game] = ()
+    told: Sequence[Audit] = ()
 
 
 class CatalogKeeper:
@@ -59,6 +72,35 @@ class CatalogKeeper:
                     self._context.catalog.take(await self._games(changed), _version(record))
                     return
                 self._context.catalog = await self._read()
+
+    async def change(self, decide: Callable[[Catalog], Decision]) -> None:
+        """Change games as `decide` says, who sees them as they are now, and again when others were faster.
+
+        Raises what `decide` raises, StoreAway, TooMuchContention.
+        """
+        context = self._context
+        for _ in range(ATTEMPTS_MAX):
+            await self.refresh()
+            now_ms = context.clock.now_ms()
+            decision = decide(context.catalog)
+            if not decision.games:
+                return
+            edited = edit(context.catalog, decision.games, now_ms)
+            puts = await self.puts(edited)
+            if puts is None:
+                continue
+            retain_until_ms = now_ms + context.timers.tombstone_retention_ms
+            events = [Event(data=encode(audit), retain_until_ms=retain_until_ms) for audit in decision.told]
+            try:
+                (conflict,) = await context.records.store.commit([Commit(partition=0, puts=puts, events=events)])
+            except StoreUnavailable as error:
+                raise context.records.away() from error
+            if conflict is None:
+                await self.committed(edited)
+                for listener in context.turns.listeners:
+                    listener()
+                return
+        raise TooMuchContention("others kept changing the catalogue")
 
     async def puts(self, edit: Edit) -> list[Put] | None:
         """Return what writes an edit, to be committed in partition 0; None where others were faster. Raises StoreAway."""

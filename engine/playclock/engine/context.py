@@ -8,7 +8,7 @@ from itertools import pairwise
 from playclock.clock import Clock
 from playclock.core import moves, transfers
 from playclock.core import session as core
-from playclock.core.catalog import Catalog
+from playclock.core.catalog_index import Catalog
 from playclock.core.charge import Account, moves_money
 from playclock.core.estate import Estate
 from playclock.core.ids import account_key, make_uuid, player_seat_key, server_key, session_key

@@ -19,6 +19,7 @@ from playclock.engine.closer import Closer
 from playclock.engine.context import Context
 from playclock.engine.estate import EstateKeeper
 from playclock.engine.feed import Feed
+from playclock.engine.games import Games
 from playclock.engine.heartbeats import Heartbeats
 from playclock.engine.history import FilledArchive, History, NoHistory
 from playclock.engine.keys import Keys
@@ -113,6 +114,7 @@ class Engine:
         self.catalog = CatalogKeeper(context)
         self.estate = EstateKeeper(context, self.catalog, sealer or Sealer())
         self.keys = Keys(context, self.estate)
+        self.games = Games(context, self.catalog, self.estate)
         self.key_uses = KeyUses(context)
         self.partners = Partners(context, connect)
         self.launches = Launches(context, self.partners)

@@ -8,9 +8,10 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from playclock.core import catalog as catalogue
+from playclock.core import catalog_changes as catalogue
 from playclock.core.accounts import why_no_currency
-from playclock.core.catalog import REVISION_KEY, Game
+from playclock.core.catalog import Game
+from playclock.core.catalog_changes import REVISION_KEY
 from playclock.core.charge import Account
 from playclock.core.codec import Codec, encode
 from playclock.core.credentials import Credential, Reconciled, reconcile

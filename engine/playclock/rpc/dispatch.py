@@ -25,6 +25,7 @@ from playclock.rpc.audit import AuditServicer
 from playclock.rpc.auth import AuthServicer
 from playclock.rpc.authenticate import REQUEST_ID, Metadata
 from playclock.rpc.call import Call, Identify, unidentified
+from playclock.rpc.catalog import CatalogServicer
 from playclock.rpc.game_link import GameLinkServicer
 from playclock.rpc.gate import Gate
 from playclock.rpc.health import SERVICE as HEALTH
@@ -40,6 +41,7 @@ from playclock.v1 import (
     account_service_pb2,
     audit_service_pb2,
     auth_service_pb2,
+    catalog_service_pb2,
     game_link_service_pb2,
     key_service_pb2,
     launch_service_pb2,
@@ -127,6 +129,7 @@ class Dispatcher:
             (account_service_pb2, "AccountService", AccountServicer(engine)),
             (audit_service_pb2, "AuditService", AuditServicer(engine)),
             (auth_service_pb2, "AuthService", AuthServicer(engine)),
+            (catalog_service_pb2, "CatalogService", CatalogServicer(engine)),
             (game_link_service_pb2, "GameLinkService", GameLinkServicer(engine)),
             (key_service_pb2, "KeyService", KeyServicer(engine)),
             (launch_service_pb2, "LaunchService", LaunchServicer(engine)),

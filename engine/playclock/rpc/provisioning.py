@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from playclock.core import estate as core
-from playclock.core.catalog import FAILURE_LIMIT_MS, Catalog, Game
+from playclock.core.catalog import FAILURE_LIMIT_MS, Game
+from playclock.core.catalog_index import Catalog
 from playclock.core.estate import Resource, hash_key, parse_network
 from playclock.core.grants import FailurePolicy
 from playclock.core.tariff import BillOnSilence, PriceWindow, Rounding, Tariff, minute_of, time_of
@@ -25,13 +26,13 @@ _BILLS_ON_SILENCE = {
     pb.Tariff.BILL_ON_SILENCE_LEASE_END: BillOnSilence.LEASE_END,
 }
 _BILL_ON_SILENCE_MESSAGES = {bills: value for value, bills in _BILLS_ON_SILENCE.items()}
-_FAILURE_POLICIES = {
+FAILURE_POLICIES = {
     pb.ProvisionedGame.PROVIDER_FAILURE_UNSPECIFIED: FailurePolicy.DENY,
     pb.ProvisionedGame.PROVIDER_FAILURE_DENY: FailurePolicy.DENY,
     pb.ProvisionedGame.PROVIDER_FAILURE_ALLOW: FailurePolicy.ALLOW,
     pb.ProvisionedGame.PROVIDER_FAILURE_ALLOW_THEN_RECONCILE: FailurePolicy.ALLOW_THEN_RECONCILE,
 }
-_FAILURE_POLICY_MESSAGES = {policy: value for value, policy in _FAILURE_POLICIES.items()}
+FAILURE_POLICY_MESSAGES = {policy: value for value, policy in FAILURE_POLICIES.items()}
 
 
 class ProvisioningServicer:
@@ -70,7 +71,7 @@ def _resources(provisioning: pb.Provisioning) -> Iterator[Resource]:
             play_url=game.play_url,
             demo_url=game.demo_url,
             api_key_hashes=tuple(hash_key(key) for key in game.api_keys),
-            failure_policy=_FAILURE_POLICIES[game.on_provider_failure],
+            failure_policy=FAILURE_POLICIES[game.on_provider_failure],
             failure_limit_ms=game.provider_failure_limit_sec * 1000 or FAILURE_LIMIT_MS,
         )
     for tariff in provisioning.tariffs:
@@ -159,7 +160,7 @@ def _message(estate: core.Estate, catalog: Catalog) -> pb.Provisioning:
             image_url=game.image_url,
             play_url=game.play_url,
             demo_url=game.demo_url,
-            on_provider_failure=_FAILURE_POLICY_MESSAGES[game.failure_policy],
+            on_provider_failure=FAILURE_POLICY_MESSAGES[game.failure_policy],
             provider_failure_limit_sec=game.failure_limit_ms // 1000,
         )
     for resource in estate.resources.values():

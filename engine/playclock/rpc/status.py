@@ -44,6 +44,7 @@ CODES: Final[dict[type[EngineError], grpc.StatusCode]] = {
     errors.InsufficientCredit: grpc.StatusCode.FAILED_PRECONDITION,
     errors.NoArchive: grpc.StatusCode.UNIMPLEMENTED,
     errors.TransferClosed: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.GameChanged: grpc.StatusCode.FAILED_PRECONDITION,
     errors.KeyInactive: grpc.StatusCode.FAILED_PRECONDITION,
     errors.NoWallet: grpc.StatusCode.FAILED_PRECONDITION,
     errors.AgentRefused: grpc.StatusCode.FAILED_PRECONDITION,

@@ -253,6 +253,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "BET_PENDING", "domain": "playclock"}
     """
+    ERROR_REASON_GAME_CHANGED: _ErrorReason.ValueType  # 46
+    """The game is not at the revision any more that the caller knows. Read it again, and decide anew.
+
+        {"reason": "GAME_CHANGED", "domain": "playclock", "metadata": {"revision": "7"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason names what went wrong. It travels as the reason of a google.rpc.ErrorInfo whose domain is "playclock", without
@@ -490,5 +495,10 @@ ERROR_REASON_BET_PENDING: ErrorReason.ValueType  # 45
 """The agent has not answered yet. What becomes of the bet, the same call will say. RetryInfo says when.
 
     {"reason": "BET_PENDING", "domain": "playclock"}
+"""
+ERROR_REASON_GAME_CHANGED: ErrorReason.ValueType  # 46
+"""The game is not at the revision any more that the caller knows. Read it again, and decide anew.
+
+    {"reason": "GAME_CHANGED", "domain": "playclock", "metadata": {"revision": "7"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

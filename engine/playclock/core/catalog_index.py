@@ -1,0 +1,128 @@
+"""The index in which each process keeps all games.
+
+It is changed in place, and on the event loop only: whoever has to wait for the store in between may find other games in it
+afterwards.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from playclock.core.catalog import NUMBER_MAX, Game
+from playclock.core.gamelist import Orders, Page, Place, Query
+
+MANY: Final = 1_000
+"""So many changed games at once are not put into the orders one by one: all are sorted anew, which is quicker then."""
+
+
+class Catalog:
+    """All games at one revision, with what every call looks up."""
+
+    def __init__(self, games: Iterable[Game] = (), revision: int = 0) -> None:
+        self.revision = revision
+        self.games: dict[str, Game] = {}
+        """The games that were not deleted, by their ids."""
+        self.tombstones: dict[str, Game] = {}
+        """Those that were."""
+        self._by_number: dict[int, str] = {}
+        self._by_token: dict[str, str] = {}
+        self._by_owner: dict[str, set[str]] = {}
+        self._number_max = 0
+        self._listed = Orders()
+        self._visible = Orders()
+        self._take(games, revision, is_many=True)
+
+    def take(self, games: Iterable[Game], revision: int) -> None:
+        """Take in games as the store has them at a revision. One that is known as it was later stays as it is known."""
+        games = list(games)
+        self._take(games, revision, is_many=len(games) >= MANY)
+
+    def __contains__(self, game_id: object) -> bool:
+        """Whether there is or was a game of that id."""
+        return game_id in self.games or game_id in self.tombstones
+
+    def known(self, game_id: str) -> Game | None:
+        """Return a game, deleted or not."""
+        return self.games.get(game_id) or self.tombstones.get(game_id)
+
+    def open_to_players(self, game_id: str) -> Game | None:
+        """Return a game in which something new may begin: one that is neither deleted nor hidden by an operator."""
+        game = self.games.get(game_id)
+        return None if game is None or game.is_admin_hidden else game
+
+    def is_closed(self, game_id: str) -> bool:
+        """Whether nothing new may begin in a game that is known: another process may know more games."""
+        return game_id in self and self.open_to_players(game_id) is None
+
+    def by_number(self, number: int) -> Game | None:
+        """Return the game of that number, unless it was deleted."""
+        return self.games.get(self._by_number.get(number, ""))
+
+    def by_token(self, token_id: str) -> Game | None:
+        """Return the game that the token is associated with, unless it was deleted."""
+        return self.games.get(self._by_token.get(token_id, ""))
+
+    def holder_of(self, number: int) -> str | None:
+        """Return the id of the game that has or had the number."""
+        return self._by_number.get(number)
+
+    def free_numbers(self) -> Iterator[int]:
+        """Yield numbers that no game has or had: upwards from the highest, then what is left below."""
+        yield from range(self._number_max + 1, NUMBER_MAX + 1)
+        yield from (number for number in range(1, self._number_max) if number not in self._by_number)
+
+    def owned_by(self, owner_id: str) -> frozenset[str]:
+        """Return the ids of a developer's games."""
+        return frozenset(self._by_owner.get(owner_id, ()))
+
+    def numbered(self, numbers: Iterable[int]) -> frozenset[str]:
+        """Return the ids of the games with these numbers, as far as there are any."""
+        ids = map(self._by_number.get, numbers)
+        return frozenset(game_id for game_id in ids if game_id in self.games)
+
+    def page(self, query: Query, *, offset: int = 0, limit: int, after: Place | None = None) -> Page:
+        """Return at most `limit` of the games that are asked for, `offset` of them after the place, or after the beginning."""
+        orders = self._listed if query.with_hidden else self._visible
+        return orders[query.sort].page(query, self.games, offset=offset, limit=limit, after=after)
+
+    def _take(self, games: Iterable[Game], revision: int, *, is_many: bool) -> None:
+        for game in games:
+            known = self.known(game.id)
+            if known is None or known.revision <= game.revision:
+                self._forget(known, is_many=is_many)
+                self._learn(game, is_many=is_many)
+        if is_many:
+            self._listed = Orders(self.games.values())
+            self._visible = Orders(game for game in self.games.values() if game.is_visible)
+        self.revision = max(self.revision, revision)
+
+    def _learn(self, game: Game, *, is_many: bool) -> None:
+        (self.games if game.deleted_ms is None else self.tombstones)[game.id] = game
+        if game.number:
+            self._by_number[game.number] = game.id
+            self._number_max = max(self._number_max, game.number)
+        if game.deleted_ms is not None:
+            return
+        self._by_token.update(dict.fromkeys(game.token_ids, game.id))
+        if game.owner_id:
+            self._by_owner.setdefault(game.owner_id, set()).add(game.id)
+        if not is_many:
+            self._listed.add(game)
+            if game.is_visible:
+                self._visible.add(game)
+
+    def _forget(self, game: Game | None, *, is_many: bool) -> None:
+        if game is None:
+            return
+        if game.deleted_ms is None and not is_many:
+            self._listed.remove(game)
+            if game.is_visible:
+                self._visible.remove(game)
+        if game.owner_id:
+            self._by_owner[game.owner_id].discard(game.id)
+        self.games.pop(game.id, None)
+        self.tombstones.pop(game.id, None)
+        if self._by_number.get(game.number) == game.id:
+            del self._by_number[game.number]
+        for token in game.token_ids:
+            if self._by_token.get(token) == game.id:
+                del self._by_token[token]

@@ -1,0 +1,169 @@
+"""What operators and internal services do with games, and with who offers them."""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from playclock.core.catalog import Game
+from playclock.core.catalog_changes import problems
+from playclock.core.catalog_index import Catalog
+from playclock.core.estate import Agent, Estate
+from playclock.core.fields import request_id_problem
+from playclock.core.ids import make_uuid
+from playclock.core.outbox import Audit
+from playclock.engine import requests
+from playclock.engine.audit import listed
+from playclock.engine.callers import Caller
+from playclock.engine.catalog import CatalogKeeper, Decision
+from playclock.engine.context import Context
+from playclock.engine.estate import Edit, EstateKeeper
+from playclock.errors import AgentNotFound, BadRequest, GameChanged, GameNotFound
+
+
+class Games:
+    """Changes games one at a time. Each change is one commit, and in force everywhere within a second."""
+
+    def __init__(self, context: Context, keeper: CatalogKeeper, estate: EstateKeeper) -> None:
+        self._context = context
+        self._keeper = keeper
+        self._estate = estate
+
+    async def create(self, caller: Caller, wanted: Game, *, request_id: str = "") -> Game:
+        """Create a game with a new id, once for each request id; a number of its own where it has none.
+
+        Raises BadRequest, RequestIdReused, StoreAway, TooMuchContention.
+        """
+        game = replace(wanted, id=await self._new_id(caller, wanted, request_id))
+
+        def decide(catalog: Catalog) -> Decision:
+            if game.id in catalog:
+                return Decision()
+            _check(catalog, game)
+            return Decision([game], [self._audit(caller, "CreateGame", game, game.name)])
+
+        await self._keeper.change(decide)
+        return self._known(game.id)
+
+    async def update(
+        self, caller: Caller, game_id: str, change: Callable[[Game], Game], *, revision: int = 0, fields: Sequence[str] = ()
+    ) -> Game:
+        """Change a game, at the named revision or at any; `fields` tells the audit trail what was changed.
+
+        Raises BadRequest, GameNotFound, GameChanged, StoreAway, TooMuchContention.
+        """
+
+        def decide(catalog: Catalog) -> Decision:
+            game = catalog.games.get(game_id)
+            if game is None:
+                raise GameNotFound("no such game", game_id=game_id)
+            _check_revision(game, revision)
+            changed = change(game)
+            if changed == game:
+                return Decision()
+            _check(catalog, changed)
+            return Decision([changed], [self._audit(caller, "UpdateGame", game, listed("changed", fields))])
+
+        await self._keeper.change(decide)
+        return self._known(game_id)
+
+    async def delete(self, caller: Caller, game_id: str, *, revision: int = 0) -> Game:
+        """Delete a game for good, at the named revision or at any. A repeat changes nothing.
+
+        Raises GameNotFound, GameChanged, StoreAway, TooMuchContention.
+        """
+
+        def decide(catalog: Catalog) -> Decision:
+            game = catalog.known(game_id)
+            if game is None:
+                raise GameNotFound("no such game", game_id=game_id)
+            if game.deleted_ms is not None:
+                return Decision()
+            _check_revision(game, revision)
+            deleted = replace(game, deleted_ms=self._context.clock.now_ms())
+            return Decision([deleted], [self._audit(caller, "DeleteGame", game, game.name)])
+
+        await self._keeper.change(decide)
+        return self._known(game_id)
+
+    async def offer(self, caller: Caller, agent_id: int, *, add: Iterable[int], remove: Iterable[int]) -> int:
+        """Let an agent offer some games more and some no more, and return how many it offers.
+
+        Raises BadRequest, AgentNotFound, StoreAway, TooMuchContention.
+        """
+        add, remove = set(add), set(remove)
+        await self._keeper.refresh()
+        unknown = sorted(number for number in add if self._context.catalog.by_number(number) is None)
+        if unknown:
+            raise BadRequest({"add_numbers": f"there is no game {unknown[0]}"})
+
+        def decide(estate: Estate) -> Edit:
+            agent = _agent(estate, agent_id)
+            changed = replace(agent, games=tuple(sorted((set(agent.games) | add) - remove)))
+            if set(changed.games) == set(agent.games):
+                return Edit()
+            parts = (
+                listed("added", [str(number) for number in sorted(add - set(agent.games))]),
+                listed("removed", [str(number) for number in sorted(remove & set(agent.games))]),
+            )
+            now_ms = self._context.clock.now_ms()
+            told = Audit(
+                now_ms,
+                requests.name_of(caller),
+                "UpdateAgentGames",
+                f"agent/{agent_id}",
+                "; ".join(filter(None, parts)),
+                self._context.new_uuid(0),
+            )
+            return Edit([changed], told=[told])
+
+        await self._estate.edit(decide)
+        return len(self.offered_by(agent_id))
+
+    def offered_by(self, agent_id: int) -> frozenset[str]:
+        """Return the ids of the games that an agent offers. Raises AgentNotFound."""
+        return self._context.catalog.numbered(_agent(self._context.estate, agent_id).games)
+
+    async def _new_id(self, caller: Caller, wanted: Game, request_id: str) -> str:
+        """Return the id of the game that a request creates: the same for each repeat."""
+        problem = request_id_problem(request_id)
+        if problem:
+            raise BadRequest({"request_id": problem})
+        if not request_id:
+            random = secrets.token_bytes(16)
+        else:
+            contents = ("CreateGame", msgspec.json.encode(wanted).decode())
+            await requests.claim(self._context, caller, request_id, contents)
+            parts = (requests.name_of(caller), request_id, *contents)
+            random = hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode("utf-8", "surrogatepass")).digest()
+        return make_uuid(random[15], random)
+
+    def _known(self, game_id: str) -> Game:
+        known = self._context.catalog.known(game_id)
+        assert known is not None, "what was there is never forgotten"
+        return known
+
+    def _audit(self, caller: Caller, action: str, game: Game, detail: str) -> Audit:
+        return Audit(
+            self._context.clock.now_ms(), requests.name_of(caller), action, f"game/{game.id}", detail, self._context.new_uuid(0)
+        )
+
+
+def _check(catalog: Catalog, game: Game) -> None:
+    for sentence in problems(catalog, [game]).values():
+        field = "game.number" if game.number and catalog.holder_of(game.number) not in (None, game.id) else "game.token_ids"
+        raise BadRequest({field: sentence})
+
+
+def _check_revision(game: Game, revision: int) -> None:
+    if revision not in (0, game.revision):
+        raise GameChanged("the game was changed meanwhile", revision=game.revision)
+
+
+def _agent(estate: Estate, agent_id: int) -> Agent:
+    agent = estate.resources.get(f"00:agent:{agent_id}")
+    if not isinstance(agent, Agent):
+        raise AgentNotFound("no such agent", agent_id=agent_id)
+    return agent
