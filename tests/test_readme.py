@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -64,6 +65,18 @@ def test_the_session_by_curl_ends_with_its_figures(played: list[dict[str, Any]])
     assert heartbeat["data"] == {"result": "OK", "next_heartbeat_in": 120, "play_duration_sec": 0}
     assert end["data"]["result"] == "SUCCESS"
     assert end["data"]["client_play_duration_sec"] == 1
+
+
+def test_an_agent_gets_its_list_and_a_link_whose_token_is_redeemed(served: dict[str, str]) -> None:
+    script = block("A link for an agent", "sh").replace("127.0.0.1:8080", served["http"])
+    listed, link = (json.loads(answer)["content"] for answer in run(["bash", "-eu"], script).replace("}{", "}\n{").splitlines())
+    assert [game["id"] for game in listed["games"]] == [123]
+    assert link["url"].startswith("https://game.example.com/play?token=")
+    (token,) = re.findall(r"token=([^&]+)", link["url"])
+    body = {"ott": token, "provider_user_id": "player_123"}
+    url = f"http://{served['http']}/v1/game/session/verify"
+    answer = httpx.post(url, json=body, headers={"X-Api-Key": "dev-game-key"}).json()
+    assert answer["data"]["is_valid"] is True
 
 
 def test_the_session_by_grpc_ends_with_its_figures(served: dict[str, str]) -> None:

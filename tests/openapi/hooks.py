@@ -24,6 +24,11 @@ GAME_KEY = "openapi-game-key"
 LAUNCHER = "openapi-launcher"
 SECRET = "openapi-launcher-secret"
 PLAYER = "261"
+GAME_NUMBER = 123
+AGENT = 1
+AGENT_TOKEN = "openapi-agent-token"
+CONTEXT = {"language": "ru", "currency": "RUB", "home_url": "https://example.com", "ip": "192.168.1.1"}
+"""What an agent says of a player and the schema does not know: what a language or a currency is."""
 
 _clock = SystemClock()
 _numbers = itertools.count()
@@ -53,6 +58,21 @@ class Launcher(requests.auth.AuthBase):
             {"X-Launcher-Id": LAUNCHER, "X-Timestamp": timestamp, "X-Nonce": nonce, "X-Signature": signature}
         )
         return request
+
+
+class Agent(requests.auth.AuthBase):
+    """Signs what is about to be sent, to the byte."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the header."""
+        body = request.body or b""
+        raw = body.encode() if isinstance(body, str) else body
+        assert isinstance(raw, bytes)
+        request.headers["X-Signature"] = hmac.new(AGENT_TOKEN.encode(), raw, hashlib.sha256).hexdigest()
+        return request
+
+
+schemathesis.auth.set_from_requests(Agent()).apply_to(path_regex="^/api/games/")  # type: ignore[attr-defined]
 
 
 @schemathesis.auth(refresh_interval=None).apply_to(path_regex="^/v1/launcher/")
@@ -106,13 +126,31 @@ def before_call(_context: schemathesis.HookContext, case: schemathesis.Case[Any]
     if not isinstance(case.body, dict):
         return
     body = {name: _of_64_bits(value) for name, value in case.body.items()}
-    if next(_numbers) % 2:
+    if case.operation.path.startswith("/api/games/"):
+        _agents(body)
+    elif next(_numbers) % 2:
         for name, make in THERE.items():
             if _looks_good(case.body.get(name)):
                 body[name] = make()
                 if "provider_user_id" in body and name == "game_session_id" and _looks_like_a_name(body["provider_user_id"]):
                     body["provider_user_id"] = PLAYER
     case.body = body
+
+
+def _agents(body: dict[str, Any]) -> None:
+    """Let the agent be known and the time be now, or all would end there; and let every second link be to a game."""
+    if _is_integer(body.get("agent_id")):
+        body["agent_id"] = AGENT
+    if _is_integer(body.get("timestamp")):
+        body["timestamp"] = _clock.now_ms() // 1000
+    if next(_numbers) % 2:
+        if _is_integer(body.get("game_id")):
+            body["game_id"] = GAME_NUMBER
+        body.update({name: good for name, good in CONTEXT.items() if isinstance(body.get(name), str) and body[name]})
+
+
+def _is_integer(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**63
 
 
 def _looks_good(value: object) -> bool:
