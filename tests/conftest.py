@@ -15,8 +15,10 @@ from playclock.core.ids import account_key, session_key
 from playclock.core.limits import LimitRules
 from playclock.core.session import Session
 from playclock.core.timers import Timers
+from playclock.core.wallet import WalletRules
 from playclock.engine import OPERATOR, Caller, Engine, Role
 from playclock.engine.authority import Connect
+from playclock.engine.callbacks import Post
 from playclock.engine.history import FilledArchive
 from playclock.engine.records import ACCOUNTS, SESSIONS
 from playclock.engine.sealing import Sealer
@@ -329,6 +331,8 @@ async def make_engine(clock: ManualClock) -> AsyncIterator[EngineMaker]:
             connect: Connect | None = None,
             limits: LimitRules | None = None,
             sealer: Sealer | None = None,
+            wallet: WalletRules | None = None,
+            post: Post | None = None,
         ) -> Engine:
             engine = Engine(
                 store,
@@ -341,6 +345,8 @@ async def make_engine(clock: ManualClock) -> AsyncIterator[EngineMaker]:
                 connect=connect,
                 limits=limits,
                 sealer=sealer,
+                wallet=wallet,
+                post=post,
             )
             return await stack.enter_async_context(engine)
 

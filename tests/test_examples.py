@@ -31,8 +31,9 @@ def test_every_example_program_is_run_somewhere() -> None:
     assert programs == set(PRINTED) | SERVERS
 
 
-def test_the_partner_s_server_starts_as_it_says_and_ends_when_it_is_told_to() -> None:
-    (line,) = re.findall(r"python examples/(partner_server\.py .*)", (EXAMPLES / "partner_server.py").read_text())
+@pytest.mark.parametrize("path", ["partner_server.py", "agent_server/wallet_server.py"])
+def test_a_server_starts_as_it_says_and_ends_when_it_is_told_to(path: str) -> None:
+    (line,) = re.findall(rf"python examples/({re.escape(path)} .*)", (EXAMPLES / path).read_text())
     name, *options = line.split()
     command = [sys.executable, "-W", "error", str(EXAMPLES / name), *options, "--listen", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:

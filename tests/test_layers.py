@@ -60,6 +60,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     ),
     # The one way out.
     "playclock.outgoing": ("playclock.outgoing",),
+    "playclock.callbacks": ("playclock.engine.callbacks", "playclock.outgoing"),
     # Files that an operator writes, and what he reads.
     "playclock.log": (),
     "playclock.tomlfile": FILES,
@@ -72,6 +73,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "playclock.core.links",
         "playclock.core.points",
         "playclock.core.timers",
+        "playclock.core.wallet",
         "playclock.errors",
         *FILES,
     ),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from playclock.core.limits import LimitRules, Quota
 from playclock.core.links import LinkRules
 from playclock.core.timers import Timers
+from playclock.core.wallet import WalletRules
 from playclock.settings import LIMIT_BOUNDS, Security, Settings, load
 from playclock.tomlfile import ConfigurationError
 
@@ -40,6 +41,17 @@ def test_durations_are_seconds_with_fractions(settings_file: Path) -> None:
     settings_file.write_text("[timers]\nott_ttl = 0.25\nsession_max = 7200\n")
     timers = load(settings_file, {}).timers
     assert timers == Timers(ott_ttl_ms=250, session_max_ms=7_200_000)
+
+
+def test_the_wallet_has_its_times(settings_file: Path) -> None:
+    settings_file.write_text("[wallet]\ntimeout = 1.5\nrollback_pause_max = 60\n")
+    settings = load(settings_file, {"PLAYCLOCK_WALLET_UNKNOWN_AFTER": "7", "PLAYCLOCK_WALLET_ROLLBACK_PAUSE_MAX": "30"})
+
+    assert settings.wallet == WalletRules(timeout_ms=1_500, rollback_pause_max_ms=30_000, unknown_after_ms=7_000)
+    assert problems_of(None, PLAYCLOCK_WALLET_TIMEOUT="x")[0].startswith("PLAYCLOCK_WALLET_TIMEOUT: expected")
+    assert problems_of(None, PLAYCLOCK_WALLET_TIMEOUTS="1") == [
+        "unknown setting PLAYCLOCK_WALLET_TIMEOUTS (did you mean 'PLAYCLOCK_WALLET_TIMEOUT'?)"
+    ]
 
 
 def test_a_variable_counts_before_the_file(settings_file: Path) -> None:

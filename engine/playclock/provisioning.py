@@ -265,6 +265,7 @@ def _agent(row: Table) -> Agent:
         name=row.text("name", _name_problem),
         api_token=row.secret("api_token", default=""),
         games=row.integers("games", minimum=1),
+        callback_url=row.text("callback_url", url_problem, default=""),
     )
     row.once("id", "agent", agent.id)
     row.once("api_token", "API token", agent.api_token)

@@ -1,7 +1,7 @@
 """The settings: durations, whom to trust, and limits. A variable counts before the file, the file before the default.
 
-What can be set is a field of `Timers`, `Security`, `LimitRules` or `LinkRules`: `ott_ttl_ms` is `ott_ttl` in the file's
-`[timers]`, in seconds, and the variable `PLAYCLOCK_TIMERS_OTT_TTL`.
+What can be set is a field of `Timers`, `Security` or a part's rules, such as `LimitRules`: `ott_ttl_ms` is `ott_ttl` in the
+file's `[timers]`, in seconds, and the variable `PLAYCLOCK_TIMERS_OTT_TTL`.
 """
 
 import re
@@ -17,10 +17,12 @@ from playclock.core.limits import CALLS_MAX, WINDOW_SEC_MAX, LimitRules, Quota
 from playclock.core.links import DEMO_BALANCE_MAX, DEMO_BALANCE_MICROS, LinkRules
 from playclock.core.points import RETENTION_MIN_MS
 from playclock.core.timers import Timers
+from playclock.core.wallet import WalletRules
 from playclock.tomlfile import ConfigurationError, TomlFile, did_you_mean
 from playclock.tomltable import DURATION_BOUNDS, Printed, Table, is_token, network, to_milliseconds
 
 TIMER_KEYS: Final = tuple(name.removesuffix("_ms") for name in Timers.__struct_fields__)
+WALLET_KEYS: Final = tuple(name.removesuffix("_ms") for name in WalletRules.__struct_fields__)
 SECURITY_KEYS: Final = (
     "trusted_proxies",
     "outgoing_networks",
@@ -36,6 +38,7 @@ MASTER_KEY: Final = "PLAYCLOCK_MASTER_KEY"
 OLD_MASTER_KEYS: Final = "PLAYCLOCK_OLD_MASTER_KEYS"
 
 _TIMERS = "PLAYCLOCK_TIMERS_"
+_WALLET = "PLAYCLOCK_WALLET_"
 _SECURITY = "PLAYCLOCK_SECURITY_"
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 LIMIT_KEYS: Final = tuple(LimitRules.__struct_fields__)
@@ -85,6 +88,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     security: Security = Security()
     limits: LimitRules = LimitRules()
     links: LinkRules = LinkRules()
+    wallet: WalletRules = WalletRules()
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -93,6 +97,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     security: dict[str, Any] = {}
     rules: dict[str, Quota | None] = {}
     links: dict[str, Any] = {}
+    wallet: dict[str, int] = {}
     file = None if path is None else TomlFile.read(path, environ)
     if file is not None:
         root = Table.root(file)
@@ -100,10 +105,12 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         security = root.table("security", _security) or {}
         rules = root.table("limits", _rules) or {}
         links = root.table("links", _links) or {}
+        wallet = root.table("wallet", _wallet) or {}
         root.finish()
         file.check()
     problems: list[str] = []
-    timers |= _timers_of_variables(environ, problems)
+    timers |= _durations_of_variables(environ, _TIMERS, TIMER_KEYS, problems)
+    wallet |= _durations_of_variables(environ, _WALLET, WALLET_KEYS, problems)
     security |= _security_of_variables(environ, problems) | _master_keys_of_variables(environ)
     rules |= _rules_of_variables(environ, problems)
     links |= _links_of_variables(environ, problems)
@@ -114,6 +121,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         security=msgspec.convert(security, Security),
         limits=LimitRules(**rules),
         links=msgspec.convert(links, LinkRules),
+        wallet=WalletRules(**{f"{key}_ms": value for key, value in wallet.items()}),
     )
     _check_lease(settings.timers, file)
     _check_points(settings.timers, file)
@@ -121,7 +129,15 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 
 def _timers(table: Table) -> dict[str, int]:
-    durations = {key: table.milliseconds(key) for key in TIMER_KEYS}
+    return _durations(table, TIMER_KEYS)
+
+
+def _wallet(table: Table) -> dict[str, int]:
+    return _durations(table, WALLET_KEYS)
+
+
+def _durations(table: Table, keys: tuple[str, ...]) -> dict[str, int]:
+    durations = {key: table.milliseconds(key) for key in keys}
     return {key: value for key, value in durations.items() if value is not None}
 
 
@@ -194,12 +210,14 @@ def _rules_of_variables(environ: Mapping[str, str], problems: list[str]) -> dict
     return rules
 
 
-def _timers_of_variables(environ: Mapping[str, str], problems: list[str]) -> dict[str, int]:
+def _durations_of_variables(
+    environ: Mapping[str, str], prefix: str, keys: tuple[str, ...], problems: list[str]
+) -> dict[str, int]:
     durations = {}
-    for key, text in _variables(environ, _TIMERS, TIMER_KEYS, problems).items():
+    for key, text in _variables(environ, prefix, keys, problems).items():
         milliseconds = to_milliseconds(float(text)) if _SECONDS.fullmatch(text) else None
         if milliseconds is None:
-            problems.append(f"{_TIMERS}{key.upper()}: expected {DURATION_BOUNDS}, not {text!r}")
+            problems.append(f"{prefix}{key.upper()}: expected {DURATION_BOUNDS}, not {text!r}")
         else:
             durations[key] = milliseconds
     return durations

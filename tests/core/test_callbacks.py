@@ -9,7 +9,7 @@ from playclock.core.callbacks import Heard, Word, read_answer
 from playclock.core.ids import rollback_id_of
 from playclock.core.signing.agent import text_to_send
 
-from tests.core.test_wallet import BET, NOW_MS, PLAYER, SESSION_ID
+from tests.core.test_wallet import BET, NOW_MS, PURSE, SESSION_ID
 
 REQUEST_ID = "b0c7a2f4-7a52-4f0c-9b65-0c8d7a0f3f11"
 
@@ -27,7 +27,7 @@ COMMON = {
 
 
 def test_the_bodies_have_the_documented_fields() -> None:
-    balance = callbacks.balance_body(PLAYER, SESSION_ID, request_id=REQUEST_ID, now_ms=NOW_MS)
+    balance = callbacks.balance_body(PURSE, SESSION_ID, request_id=REQUEST_ID, now_ms=NOW_MS)
     bet = callbacks.bet_body(BET, request_id=REQUEST_ID, now_ms=NOW_MS)
     rollback = callbacks.rollback_body(BET, request_id=REQUEST_ID, now_ms=NOW_MS)
 
@@ -56,6 +56,10 @@ def test_what_is_signed_has_sorted_names_and_the_same_digits() -> None:
     assert b'"win":3}' in text
 
 
+def down(error: str) -> Heard:
+    return Heard(Word.DOUBT, error=error, is_down=True)
+
+
 OK_BODY = b'{"content":{"balance":1000.50}}'
 
 
@@ -75,21 +79,21 @@ OK_BODY = b'{"content":{"balance":1000.50}}'
         (400, b'{"error":"RS_ERROR_NOT_ENOUGH_MONEY","balance":0.5}', Heard(Word.NO, 500_000, "RS_ERROR_NOT_ENOUGH_MONEY")),
         (403, b'{"error":"a b\\n\\u00e9<c>"}', Heard(Word.NO, None, "a_b_c_")),
         # It is not certain what was done.
-        (200, b"{}", Heard(Word.DOUBT, error="unreadable")),
-        (200, b'{"content":[1]}', Heard(Word.DOUBT, error="unreadable")),
-        (200, b'{"content":{"balance":1},"content":{"balance":2}}', Heard(Word.DOUBT, error="unreadable")),
-        (200, b"<html>ok</html>", Heard(Word.DOUBT, error="unreadable")),
-        (200, b"", Heard(Word.DOUBT, error="unreadable")),
-        (200, b'{"content":{"balance":1},"error":12}', Heard(Word.DOUBT, error="unreadable")),
+        (200, b"{}", down("unreadable")),
+        (200, b'{"content":[1]}', down("unreadable")),
+        (200, b'{"content":{"balance":1},"content":{"balance":2}}', down("unreadable")),
+        (200, b"<html>ok</html>", down("unreadable")),
+        (200, b"", down("unreadable")),
+        (200, b'{"content":{"balance":1},"error":12}', down("unreadable")),
         (200, b'{"error":"internal_error"}', Heard(Word.DOUBT, None, "internal_error")),
         (409, b'{"error":"DUPLICATE_TRANSACTION"}', Heard(Word.DOUBT, None, "DUPLICATE_TRANSACTION")),
-        (400, b'{"message":"no"}', Heard(Word.DOUBT, error="http_400")),
-        (400, OK_BODY, Heard(Word.DOUBT, error="http_400")),
-        (201, OK_BODY, Heard(Word.DOUBT, error="http_201")),
-        (302, OK_BODY, Heard(Word.DOUBT, error="http_302")),
-        (500, b'{"error":"insufficient_funds"}', Heard(Word.DOUBT, error="http_500")),
-        (408, b'{"error":"x"}', Heard(Word.DOUBT, error="http_408")),
-        (429, b'{"error":"x"}', Heard(Word.DOUBT, error="http_429")),
+        (400, b'{"message":"no"}', down("http_400")),
+        (400, OK_BODY, down("http_400")),
+        (201, OK_BODY, down("http_201")),
+        (302, OK_BODY, down("http_302")),
+        (500, b'{"error":"insufficient_funds"}', down("http_500")),
+        (408, b'{"error":"x"}', down("http_408")),
+        (429, b'{"error":"x"}', down("http_429")),
     ],
 )
 def test_what_an_answer_comes_to(status: int, body: bytes, heard: Heard) -> None:

@@ -16,7 +16,7 @@ from playclock.core.wallet import (
     BetEvent,
     BetState,
     Book,
-    Player,
+    Purse,
     Result,
     Round,
     WalletRules,
@@ -26,14 +26,14 @@ from playclock.errors import BadRequest, BetClosed, BetPending, SessionEnded, Tr
 NOW_MS = 1_750_000_000_000
 SESSION_ID = "gs_3fd3f2f0-8c3e-4d3a-9c29-7f3a3c0d9a11"
 RULES = WalletRules()
-PLAYER = Player(
+PURSE = Purse(
     agent_id=1, player_id="player_123", username="john_doe", currency="EUR", language="ru", game_id="the-game", game_number=123
 )
 BET = Bet(
     id=bet_id_of(SESSION_ID, "t1"),
     session_id=SESSION_ID,
     number=0,
-    player=PLAYER,
+    purse=PURSE,
     transaction_id="t1",
     round_id="r1",
     bet_micros=10_500_000,
@@ -143,13 +143,13 @@ def test_pauses_double_up_to_the_longest() -> None:
 
 
 def test_a_bet_is_past_when_it_can_no_longer_be_on_its_way() -> None:
-    past_ms = NOW_MS + RULES.timeout_ms + RULES.unknown_after_ms
+    past_ms = NOW_MS + 2 * RULES.timeout_ms + RULES.unknown_after_ms
     assert not wallet.is_past(BET, RULES, now_ms=past_ms - 1)
     assert wallet.is_past(BET, RULES, now_ms=past_ms)
 
 
 def test_pages_hold_so_many_and_lose_none() -> None:
-    book, pages = Book(PLAYER, 0, ()), []
+    book, pages = Book(PURSE, 0, ()), []
     wanted = [f"t{number}" for number in range(3 * PAGE_BETS + 5)]
     for transaction_id in wanted:
         book, page = wallet.booked(book, transaction_id)
@@ -213,6 +213,6 @@ def test_ids_for_the_agent_are_of_the_session_and_its_transaction() -> None:
     assert {each[:2] for each in ids} == {"3f"}
 
 
-@pytest.mark.parametrize("record", [BET, Book(PLAYER, 1, ("t1",)), Round((1, 2)), wallet.BetPage(("t1",))])
+@pytest.mark.parametrize("record", [BET, Book(PURSE, 1, ("t1",)), Round((1, 2)), wallet.BetPage(("t1",))])
 def test_records_are_read_as_they_were_written(record: Bet | Book | Round | wallet.BetPage) -> None:
     assert Codec(type(record)).decode(encode(record)) == record

@@ -31,6 +31,7 @@ from playclock.v1 import (
     SessionServiceStub,
     SettlementServiceStub,
     SignedHttpRequest,
+    WalletServiceStub,
 )
 
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -77,6 +78,7 @@ class Rpc:
         self.provisioning = ProvisioningServiceStub(channel)
         self.sessions = SessionServiceStub(channel)
         self.settlements = SettlementServiceStub(channel)
+        self.wallet = WalletServiceStub(channel)
         self.health = health_pb2_grpc.HealthStub(channel)
         self._engine = engine
         self._nonces = itertools.count()

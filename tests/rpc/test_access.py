@@ -95,6 +95,11 @@ ACCESS: dict[str, set[str]] = {
     "SettlementService/ExportSettlements": {GAME, OPERATOR, SERVICE},
     "SettlementService/ListSettlements": {GAME, OPERATOR, SERVICE},
     "SettlementService/SummarizeSettlements": {GAME, OPERATOR, SERVICE},
+    "WalletService/GetBalance": {GAME, OPERATOR, SERVICE},
+    "WalletService/MakeBet": {GAME, OPERATOR, SERVICE},
+    "WalletService/RollbackBet": {GAME, OPERATOR, SERVICE},
+    "WalletService/GetBet": {GAME, OPERATOR, SERVICE},
+    "WalletService/ListBets": {GAME, OPERATOR, SERVICE},
 }
 """Written out again: whoever changes the code's table says so here, too."""
 

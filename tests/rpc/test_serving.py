@@ -279,6 +279,7 @@ class TestServer:
             "playclock.v1.AccountService",
             "playclock.v1.AuditService",
             "playclock.v1.AuthService",
+            "playclock.v1.CatalogService",
             "playclock.v1.GameLinkService",
             "playclock.v1.KeyService",
             "playclock.v1.LaunchService",
@@ -286,6 +287,7 @@ class TestServer:
             "playclock.v1.ProvisioningService",
             "playclock.v1.SessionService",
             "playclock.v1.SettlementService",
+            "playclock.v1.WalletService",
         ]
 
     @pytest.mark.usefixtures("world")

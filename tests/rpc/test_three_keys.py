@@ -16,12 +16,17 @@ from playclock.v1 import (
     EndSessionRequest,
     EndSessionsOfServerRequest,
     ExportSettlementsRequest,
+    GetBalanceRequest,
+    GetBetRequest,
     GetSessionRequest,
     HeartbeatRequest,
+    ListBetsRequest,
     ListSessionsRequest,
     ListSettlementsRequest,
+    MakeBetRequest,
     OpenSessionRequest,
     OpenSessionResponse,
+    RollbackBetRequest,
     SummarizeSettlementsRequest,
     VerifyCallerRequest,
     VerifyCallerResponse,
@@ -122,6 +127,21 @@ def calls_of(rpc: "Rpc", metadata: "Metadata", game_id: str) -> "dict[str, Calla
             SummarizeSettlementsRequest(game_id=game_id), metadata=metadata
         ),
         "SettlementService/ExportSettlements": export,
+        "WalletService/GetBalance": lambda session, _ott: rpc.wallet.GetBalance(
+            GetBalanceRequest(game_session_id=session), metadata=metadata
+        ),
+        "WalletService/MakeBet": lambda session, _ott: rpc.wallet.MakeBet(
+            MakeBetRequest(game_session_id=session, transaction_id="t1", round_id="r1", bet_micros=1), metadata=metadata
+        ),
+        "WalletService/RollbackBet": lambda session, _ott: rpc.wallet.RollbackBet(
+            RollbackBetRequest(game_session_id=session, transaction_id="t1"), metadata=metadata
+        ),
+        "WalletService/GetBet": lambda session, _ott: rpc.wallet.GetBet(
+            GetBetRequest(game_session_id=session, transaction_id="t1"), metadata=metadata
+        ),
+        "WalletService/ListBets": lambda session, _ott: rpc.wallet.ListBets(
+            ListBetsRequest(game_session_id=session), metadata=metadata
+        ),
         "SessionService/EndSession": lambda session, _ott: rpc.sessions.EndSession(
             EndSessionRequest(game_session_id=session, play_duration_sec=5), metadata=metadata
         ),
@@ -188,3 +208,5 @@ async def test_the_games_own_key_finds_all_of_it(target: Target) -> None:
     for name in ("ListSettlements", "ExportSettlements"):
         assert target.over in told[f"SettlementService/{name}"], name
     assert "session_count: 1" in told["SettlementService/SummarizeSettlements"]
+    # Of a cafe: it is found, and has no wallet.
+    assert {"NO_WALLET" in answer for name, answer in told.items() if name.startswith("WalletService/")} == {True}

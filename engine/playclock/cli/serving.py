@@ -14,6 +14,7 @@ import playclock_http
 from playclock import provisioning
 from playclock.archive.errors import ArchiveNotInstalled
 from playclock.archive.urls import archive_beside, open_archive
+from playclock.callbacks import Poster
 from playclock.cli.addresses import Address, bind
 from playclock.cli.applying import apply_file
 from playclock.cli.certificates import TlsFiles
@@ -100,6 +101,8 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
     archive = await _open_archive(plan, store)
     if archive is not None:
         parts.push_async_callback(archive.close)
+    poster = Poster(plan.settings.security.outgoing_networks, timeout_ms=plan.settings.wallet.timeout_ms)
+    parts.callback(poster.close)
     engine = await parts.enter_async_context(
         Engine(
             store,
@@ -113,6 +116,8 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
             links=plan.settings.links,
             shares_limits=True if plan.shares else None,
             sealer=_sealer(plan),
+            wallet=plan.settings.wallet,
+            post=poster,
         )
     )
     if estate is not None:

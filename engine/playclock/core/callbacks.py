@@ -13,7 +13,7 @@ import msgspec
 from playclock.core.decimals import decimal_of, micros_of
 from playclock.core.ids import rollback_id_of
 from playclock.core.signing.canonical_json import Members, NotCanonical, Number, read
-from playclock.core.wallet import Bet, Player
+from playclock.core.wallet import Bet, Purse
 
 OK: Final = 200
 ERROR_MAX: Final = 64
@@ -58,18 +58,20 @@ class Heard(msgspec.Struct, frozen=True):
     """Its code, as far as it is one: at most 64 letters, digits and `_.-`."""
     retry_after_ms: int = 0
     """How long the agent asks to be left alone."""
+    is_down: bool = False
+    """Whether it was no answer of the agent's books at all."""
 
 
-def balance_body(player: Player, session_id: str, *, request_id: str, now_ms: int) -> bytes:
+def balance_body(purse: Purse, session_id: str, *, request_id: str, now_ms: int) -> bytes:
     """Return the body that asks what a player has."""
-    return _body(Kind.GET_BALANCE, player, session_id, request_id, now_ms)
+    return _body(Kind.GET_BALANCE, purse, session_id, request_id, now_ms)
 
 
 def bet_body(bet: Bet, *, request_id: str, now_ms: int) -> bytes:
     """Return the body that makes a bet."""
     return _body(
         Kind.MAKE_BET,
-        bet.player,
+        bet.purse,
         bet.session_id,
         request_id,
         now_ms,
@@ -84,7 +86,7 @@ def rollback_body(bet: Bet, *, request_id: str, now_ms: int) -> bytes:
     """Return the body that takes a bet back. Its transaction id is the same each time."""
     return _body(
         Kind.ROLLBACK,
-        bet.player,
+        bet.purse,
         bet.session_id,
         request_id,
         now_ms,
@@ -98,11 +100,11 @@ def read_answer(status: int, headers: dict[str, str], body: bytes) -> Heard:
     """Return what an agent's answer comes to. Whatever it is, it is none of the caller's to see but its error's code."""
     retry_after_ms = _retry_after_ms(status, headers)
     if status in _NOT_HEARD or (status != OK and status not in _REFUSING):
-        return Heard(Word.DOUBT, error=f"http_{status}", retry_after_ms=retry_after_ms)
+        return Heard(Word.DOUBT, error=f"http_{status}", retry_after_ms=retry_after_ms, is_down=True)
     try:
         fields = dict(read(body))
     except NotCanonical:
-        return Heard(Word.DOUBT, error="unreadable")
+        return Heard(Word.DOUBT, error="unreadable", is_down=True)
     content = fields.get("content")
     balance_micros = _balance(dict(content)) if isinstance(content, Members) else _balance(fields)
     error = fields.get("error")
@@ -111,7 +113,7 @@ def read_answer(status: int, headers: dict[str, str], body: bytes) -> Heard:
         is_doubtful = any(part in code.lower() for part in _DOUBTFUL)
         return Heard(Word.DOUBT if is_doubtful else Word.NO, balance_micros, code)
     if status != OK or error not in (None, "", False) or not isinstance(content, Members):
-        return Heard(Word.DOUBT, error="unreadable" if status == OK else f"http_{status}")
+        return Heard(Word.DOUBT, error="unreadable" if status == OK else f"http_{status}", is_down=True)
     return Heard(Word.YES, balance_micros)
 
 
@@ -133,16 +135,16 @@ def is_rolled_back_already(heard: Heard) -> bool:
     return "already" in code and any(part in code for part in ("rolled_back", "rolledback", "rollback", "cancel"))
 
 
-def _body(kind: Kind, player: Player, session_id: str, request_id: str, now_ms: int, **more: object) -> bytes:
+def _body(kind: Kind, purse: Purse, session_id: str, request_id: str, now_ms: int, **more: object) -> bytes:
     fields = {
         "type": kind.value,
-        "agent_id": player.agent_id,
+        "agent_id": purse.agent_id,
         "session_id": session_id.removeprefix("gs_"),
-        "player_id": player.player_id,
-        "player_username": player.username,
-        "currency": player.currency,
-        "language": player.language,
-        "game_id": player.game_number,
+        "player_id": purse.player_id,
+        "player_username": purse.username,
+        "currency": purse.currency,
+        "language": purse.language,
+        "game_id": purse.game_number,
         "timestamp": now_ms // 1000,
         "request_id": request_id,
         **more,

@@ -81,6 +81,8 @@ class Agent(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True
     secrets: tuple[bytes, ...]
     """Its API tokens; none where it has none."""
     games: tuple[int, ...]
+    callback_url: str = ""
+    """Where it keeps its players' money; empty where it keeps none for us."""
 
 
 class Developer(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
@@ -207,8 +209,8 @@ class Estate:
         self.cafes = {cafe.id: cafe for cafe in self._all(Cafe)}
         self.providers = {provider.id: provider for provider in self._all(Provider)}
         self.launchers = {launcher.id: launcher for launcher in self._all(Launcher)}
-        self.agents = {agent.id: agent for agent in self._all(Agent)}
         self.match_clients = self._all(MatchClient)
+        self.agents = {agent.id: agent for agent in self._all(Agent)}
         self.credentials = {credential.id: credential for credential in self._all(Credential)}
         held: dict[str, list[Credential]] = {
             owner_of(type(each), each.id): [] for each in self.resources.values() if is_owner(each)

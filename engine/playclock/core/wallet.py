@@ -24,6 +24,8 @@ TRANSACTION_ID_MAX: Final = 128
 ROUND_ID_MAX: Final = 128
 WINS_MAX: Final = 1_000
 """How many transactions with a win a round may have: they are kept on its record."""
+GIVEN_UP_MS: Final = 5_000
+"""How much longer than a call can take a bet may be pending."""
 PAGE_BETS: Final = 32
 """How many of a session's bets share a record of the list."""
 
@@ -89,7 +91,7 @@ class Result(IntEnum):
     """Nobody knows whether the agent did it, so it is taken back: nothing was bet, and nothing was won."""
 
 
-class Player(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
+class Purse(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
     """Whose money it is, and what is played: as the agent is told with each call."""
 
     agent_id: int
@@ -109,7 +111,7 @@ class Bet(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
     session_id: str
     number: int
     """Counts the session's bets, from 0."""
-    player: Player
+    purse: Purse
     transaction_id: str
     """As the game calls it: unique in its session."""
     round_id: str
@@ -135,7 +137,7 @@ class Bet(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
 class Book(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A session's bets, in the order in which they were made. Wins go on when the session is long forgotten."""
 
-    player: Player
+    purse: Purse
     count: int
     tail: tuple[str, ...]
     """The transaction ids of those that are on no page yet."""
@@ -224,6 +226,16 @@ def move(bet: Bet, event: BetEvent, *, now_ms: int, **changes: object) -> Bet | 
     return replace(moved, closed_ms=now_ms)
 
 
+def send_by_ms(bet: Bet, rules: WalletRules) -> int:
+    """Return until when a bet may be sent; it is answered or given up by the same time again."""
+    return bet.made_ms + rules.timeout_ms
+
+
+def given_up_ms(made_ms: int, rules: WalletRules) -> int:
+    """Return when a pending bet is nobody's any more: whoever made it has gone, or stands still."""
+    return made_ms + 2 * rules.timeout_ms + GIVEN_UP_MS
+
+
 def asked_again(bet: Bet, rules: WalletRules, *, now_ms: int) -> Bet:
     """Return a bet that is rolling back, filed for the time after this one."""
     pause_ms = min(rules.rollback_pause_max_ms, rules.rollback_pause_ms << min(bet.attempts, 30))
@@ -232,7 +244,7 @@ def asked_again(bet: Bet, rules: WalletRules, *, now_ms: int) -> Bet:
 
 def is_past(bet: Bet, rules: WalletRules, *, now_ms: int) -> bool:
     """Whether a bet cannot be on its way to the agent any more, so that "there is no such bet" will stay true."""
-    return now_ms >= bet.made_ms + rules.timeout_ms + rules.unknown_after_ms
+    return now_ms >= bet.made_ms + 2 * rules.timeout_ms + rules.unknown_after_ms
 
 
 def booked(book: Book, transaction_id: str) -> tuple[Book, BetPage | None]:
@@ -255,12 +267,12 @@ def rollback_transfer(bet: Bet) -> Transfer:
 
 
 def _transfer(bet: Bet, kind: TransferKind, transfer_id: str, sign: int, *, at_ms: int, reverses: str | None) -> Transfer:
-    agent, game = f"agent/{bet.player.agent_id}", bet.player.game_id
+    agent, game = f"agent/{bet.purse.agent_id}", bet.purse.game_id
     sides = (
-        (f"{agent}/{bet.player.currency}", -bet.bet_micros),
+        (f"{agent}/{bet.purse.currency}", -bet.bet_micros),
         (f"bets/{game}", bet.bet_micros),
         (f"wins/{game}", -bet.win_micros),
-        (f"{agent}/{bet.player.currency}", bet.win_micros),
+        (f"{agent}/{bet.purse.currency}", bet.win_micros),
     )
     legs = tuple(Leg(account, sign * micros) for account, micros in sides if micros)
     assert sum(leg.amount_micros for leg in legs) == 0, "a transfer's legs sum to zero"
@@ -269,7 +281,7 @@ def _transfer(bet: Bet, kind: TransferKind, transfer_id: str, sign: int, *, at_m
         kind=kind,
         at_ms=at_ms,
         account_id=agent,
-        currency=bet.player.currency,
+        currency=bet.purse.currency,
         legs=legs,
         session_id=bet.session_id,
         reverses=reverses,

@@ -20,6 +20,7 @@ from playclock.core.player import read_attributes
 from playclock.core.records import Happening, ServerSessions, SessionEvent, events_of, is_low
 from playclock.core.session import Session
 from playclock.core.timers import Timers
+from playclock.core.wallet import Bet
 from playclock.engine.counts import Counts
 from playclock.engine.limits import Limits
 from playclock.engine.records import ACCOUNTS, SEATS, SERVERS, SESSIONS, Records
@@ -47,6 +48,8 @@ class Context:
         """When each key was last used here, by its id."""
         self.unconfirmed: deque[str] = deque()
         """Ids of sessions whose end a partner has to be asked about."""
+        self.rollbacks: deque[Bet] = deque()
+        """Bets of whose rollback an agent has to be told."""
 
     def new_uuid(self, partition: int) -> str:
         """Make a UUIDv4 in the partition, from the operating system's randomness."""

@@ -61,6 +61,8 @@ class Counts:
         """How many sessions ended, by the game's id and the name of the reason. Where a partner pays, before it confirms."""
         self.provider_calls: Final[dict[tuple[str, str, str], int]] = {}
         """How often partners were called, by the provider's id, the call and its outcome."""
+        self.agent_calls: Final[dict[tuple[str, str, str], int]] = {}
+        """How often agents were called about money, by the agent's id, the kind and its outcome."""
         self.rate_limited: Final[dict[str, int]] = {}
         """How many calls were refused by each limit, by its name."""
         self.failed_jobs: Final[dict[str, int]] = {}

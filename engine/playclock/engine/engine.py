@@ -11,8 +11,11 @@ from playclock.clock import Clock, ManualClock, SystemClock
 from playclock.core.limits import LimitRules
 from playclock.core.links import LinkRules
 from playclock.core.timers import Timers
+from playclock.core.wallet import WalletRules
 from playclock.engine.accounts import Accounts
 from playclock.engine.authority import Connect
+from playclock.engine.bets import Bets
+from playclock.engine.callbacks import Callbacks, Post
 from playclock.engine.callers import Callers
 from playclock.engine.catalog import CatalogKeeper
 from playclock.engine.closer import Closer
@@ -36,6 +39,7 @@ from playclock.engine.sessions import Sessions
 from playclock.engine.signatures import Signatures
 from playclock.engine.sweeper import Sweeper
 from playclock.engine.transfers import Transfers
+from playclock.engine.wallet import Wallet
 from playclock.errors import EngineError
 from playclock.stores.base import Store, StoreUnavailable, TellsTime
 from playclock.stores.memory import MemoryStore
@@ -76,13 +80,16 @@ class Engine:
         links: LinkRules | None = None,
         shares_limits: bool | None = None,
         sealer: Sealer | None = None,
+        wallet: WalletRules | None = None,
+        post: Post | None = None,
     ) -> None:
         """Put an engine together; `background` False leaves out sweeps, pulse, estate polling and archiving.
 
         With an `archive` of its store, the engine has settlements to show; without one it says NoArchive. `connect` reaches
         the partners of the estate. `limits` and the rules of `links` are the default ones unless given. What was counted of
         limits is shared with other processes if `shares_limits`; left out, where the store lies on a server that many can
-        share. `sealer` encrypts secrets in the store; without one they lie there as they are.
+        share. `sealer` encrypts secrets in the store; without one they lie there as they are. `wallet` is how long its agents
+        have; `post` takes callbacks to them: without it nobody can bet.
         """
         self.clock = clock or SystemClock()
         self.timers = timers or Timers()
@@ -122,7 +129,11 @@ class Engine:
         self.sessions = Sessions(context, self.partners)
         self.heartbeats = Heartbeats(context, self.partners)
         self.listing = Listing(context)
-        self.sweeper = Sweeper(context, self.launches, self.transfers)
+        wallet = wallet or WalletRules()
+        bets = Bets(context, wallet)
+        self.callbacks = Callbacks(context, self.signatures, post)
+        self.wallet = Wallet(context, wallet, bets, self.callbacks)
+        self.sweeper = Sweeper(context, self.launches, self.transfers, bets)
         self.closer = Closer(context, self.partners)
         self.draining = False
         """Whether health checks should send new callers elsewhere."""
@@ -141,6 +152,7 @@ class Engine:
                 "pulse": (BEAT_MS / 1000, self._pulse.beat),
                 "sweeper": (SWEEP_SEC, self.sweep),
                 "closer": (SWEEP_SEC, self.closer.close),
+                "rollbacks": (SWEEP_SEC, self.wallet.rollbacks.begin),
                 "estate": (REFRESH_SEC, self.estate.refresh),
                 "limits": (SHARE_SEC, self.limits.share),
                 "uses": (USES_SEC, self.key_uses.write),
@@ -167,6 +179,7 @@ class Engine:
         self._pulse.close()
         if self._background and self.archive is not None:
             await self.archive.finish(FINISH_SEC)
+        await self.wallet.close()
         await self.partners.close()
 
     def is_late(self) -> bool:
@@ -191,6 +204,8 @@ class Engine:
         swept = await self.sweeper.sweep()
         if not self._background:
             await self.closer.close()
+            await self.wallet.rollbacks.begin()
+            await self.wallet.rollbacks.finish()
             await self.key_uses.write()
             if self.archive is not None:
                 await self.archive.project()

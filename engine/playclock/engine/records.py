@@ -17,6 +17,7 @@ from playclock.core.ott import Ott
 from playclock.core.records import Answer, Claim, KeyUses, Nonce, Pulse, ServerSessions, Window
 from playclock.core.session import Session
 from playclock.core.transfers import TwoPhase
+from playclock.core.wallet import Bet, BetPage, Book, Round
 from playclock.errors import StoreAway
 from playclock.stores.base import ABSENT, Commit, Conflict, Record, Store, StoreUnavailable
 
@@ -38,6 +39,10 @@ KEY_USES: Final = Codec(KeyUses)
 TOP_UPS: Final = Codec(TopUp)
 TRANSFERS: Final = Codec(TwoPhase)
 WINDOWS: Final = Codec(Window)
+BETS: Final = Codec(Bet)
+BOOKS: Final = Codec(Book)
+BET_PAGES: Final = Codec(BetPage)
+ROUNDS: Final = Codec(Round)
 
 _CODECS: Final[Mapping[str, Codec[Any]]] = {
     "session": SESSIONS,
@@ -55,6 +60,10 @@ _CODECS: Final[Mapping[str, Codec[Any]]] = {
     "topup": TOP_UPS,
     "transfer": TRANSFERS,
     "limit": WINDOWS,
+    "bet": BETS,
+    "book": BOOKS,
+    "betpage": BET_PAGES,
+    "round": ROUNDS,
 }
 
 T = TypeVar("T")

@@ -6,6 +6,8 @@ from playclock.core import moves
 from playclock.core import session as core
 from playclock.core.ids import kind_of
 from playclock.core.session import State
+from playclock.core.wallet import Bet
+from playclock.engine.bets import Bets
 from playclock.engine.context import Context
 from playclock.engine.launches import Launches
 from playclock.engine.records import SESSIONS
@@ -22,10 +24,11 @@ COMMIT_MAX: Final = 100
 class Sweeper:
     """Ends what has run out, files anew what has not, and lets the store drop what nobody asks for any more."""
 
-    def __init__(self, context: Context, launches: Launches, transfers: Transfers) -> None:
+    def __init__(self, context: Context, launches: Launches, transfers: Transfers, bets: Bets) -> None:
         self._context = context
         self._launches = launches
         self._transfers = transfers
+        self._bets = bets
         self._first = 0
         self.swept = 0
         """How many records were dealt with."""
@@ -66,9 +69,11 @@ class Sweeper:
 
     async def _sweep(self, partition: int, now_ms: int, keys: list[str]) -> None:
         unconfirmed: list[str] = []
+        rollbacks: list[Bet] = []
 
         async def decision(work: Work) -> None:
             unconfirmed.clear()
+            rollbacks.clear()
             await work.prefetch(*keys)
             for key in keys:
                 if kind_of(key) == "session":
@@ -77,9 +82,13 @@ class Sweeper:
                     await self._launches.sweep(work, key)
                 elif kind_of(key) == "transfer":
                     await self._transfers.sweep(work, key)
+                elif kind_of(key) == "bet":
+                    bet = await self._bets.sweep(work, key)
+                    rollbacks.extend([] if bet is None else [bet])
 
         await self._context.turns.decide(partition, now_ms, decision)
         self._context.unconfirmed.extend(unconfirmed)
+        self._context.rollbacks.extend(rollbacks)
 
     async def _sweep_session(self, work: Work, key: str, unconfirmed: list[str]) -> None:
         session = await work.read(SESSIONS, key)

@@ -55,6 +55,8 @@ class EngineCollector(Collector):
         yield from _counted(of.OF_ARCHIVE, engine.archive)
         yield _many(of.PROVIDER_CALLS, engine.counts.provider_calls.copy().items())
         yield _many(of.CIRCUIT_OPEN, _by_name(engine.partners.circuits))
+        yield _many(of.AGENT_CALLS, engine.counts.agent_calls.copy().items())
+        yield _many(of.AGENT_CIRCUIT_OPEN, _by_name(engine.callbacks.circuits))
 
 
 def _calls(calls: Mapping[str, Calls]) -> Iterator[Metric]:

@@ -77,6 +77,9 @@ UNAVAILABLE: Final = counter("store_unavailable", "Calls of the engine that the 
 CIRCUIT_OPEN: Final = gauge("provider_circuit_open", "1 while a partner is left alone because it does not answer.", "provider")
 PROVIDER_CALLS: Final = counter("provider_calls", "Calls of partners.", "provider", "call", "outcome")
 
+AGENT_CIRCUIT_OPEN: Final = gauge("agent_circuit_open", "1 while an agent is left alone because it does not answer.", "agent")
+AGENT_CALLS: Final = counter("agent_calls", "Callbacks to agents about their players' money.", "agent", "call", "outcome")
+
 OF_STORE: Final[Mapping[str, Family]] = {
     "transactions": counter("sqlite_transactions", "Transactions that were committed; many commits share one."),
     "round_trips": counter("redis_round_trips", "Requests to servers; many commands share one."),

@@ -59,6 +59,11 @@ ACCESS: Final[dict[str, tuple[Role, ...]]] = {
     "SettlementService/ExportSettlements": (_GAME, _OPERATOR, _SERVICE),
     "SettlementService/ListSettlements": (_GAME, _OPERATOR, _SERVICE),
     "SettlementService/SummarizeSettlements": (_GAME, _OPERATOR, _SERVICE),
+    "WalletService/GetBalance": (_GAME, _OPERATOR, _SERVICE),
+    "WalletService/GetBet": (_GAME, _OPERATOR, _SERVICE),
+    "WalletService/ListBets": (_GAME, _OPERATOR, _SERVICE),
+    "WalletService/MakeBet": (_GAME, _OPERATOR, _SERVICE),
+    "WalletService/RollbackBet": (_GAME, _OPERATOR, _SERVICE),
 }
 """Who may call each RPC. A service may call those of its rows that its own list allows; what no list may name lacks it."""
 

@@ -37,6 +37,7 @@ from playclock.rpc.provisioning import ProvisioningServicer
 from playclock.rpc.session import SessionServicer
 from playclock.rpc.settlement import SettlementServicer
 from playclock.rpc.status import Failure, failure_of, internal_failure
+from playclock.rpc.wallet import WalletServicer
 from playclock.v1 import (
     account_service_pb2,
     audit_service_pb2,
@@ -49,6 +50,7 @@ from playclock.v1 import (
     provisioning_service_pb2,
     session_service_pb2,
     settlement_service_pb2,
+    wallet_service_pb2,
 )
 
 _log = logging.getLogger("playclock.rpc")
@@ -137,6 +139,7 @@ class Dispatcher:
             (provisioning_service_pb2, "ProvisioningService", ProvisioningServicer(engine)),
             (session_service_pb2, "SessionService", SessionServicer(engine)),
             (settlement_service_pb2, "SettlementService", SettlementServicer(engine)),
+            (wallet_service_pb2, "WalletService", WalletServicer(engine)),
         )
         self.services = [f"playclock.v1.{name}" for _, name, _ in served]
         self.health = HealthServicer(engine, self.services)

@@ -123,7 +123,9 @@ def _callers(provisioning: pb.Provisioning) -> Iterator[Resource]:
         yield core.Launcher(id=launcher.id, secrets=(launcher.secret.encode(),))
     for agent in provisioning.agents:
         tokens = (agent.api_token.encode(),) if agent.api_token else ()
-        yield core.Agent(id=agent.id, name=agent.name, secrets=tokens, games=tuple(agent.games))
+        yield core.Agent(
+            id=agent.id, name=agent.name, secrets=tokens, games=tuple(agent.games), callback_url=agent.callback_url
+        )
     for developer in provisioning.developers:
         yield core.Developer(id=developer.id, secrets=(developer.secret.encode(),))
     for client in provisioning.match_clients:
@@ -215,7 +217,7 @@ def _show_caller(message: pb.Provisioning, resource: Resource) -> None:
         case core.Launcher():
             message.launchers.add(id=resource.id)
         case core.Agent():
-            message.agents.add(id=resource.id, name=resource.name, games=resource.games)
+            message.agents.add(id=resource.id, name=resource.name, games=resource.games, callback_url=resource.callback_url)
         case core.Developer():
             message.developers.add(id=resource.id)
         case core.Service():

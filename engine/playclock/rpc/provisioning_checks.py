@@ -125,6 +125,7 @@ def _partner_checks(provisioning: pb.Provisioning) -> Iterator[tuple[str, str | 
     for index, agent in enumerate(provisioning.agents):
         yield f"agents[{index}].id", None if agent.id > 0 else "must be positive"
         yield f"agents[{index}].name", text_problem(agent.name, NAME_MAX)
+        yield f"agents[{index}].callback_url", url_problem(agent.callback_url)
     for index, developer in enumerate(provisioning.developers):
         yield f"developers[{index}].id", None if is_uuid(developer.id) else "expected a lower-case UUID"
         yield f"developers[{index}].secret", _secret_problem(developer.secret)

@@ -29,3 +29,5 @@ from playclock.v1.session_service_pb2 import *  # noqa: F403
 from playclock.v1.session_service_pb2_grpc import *  # noqa: F403
 from playclock.v1.settlement_service_pb2 import *  # noqa: F403
 from playclock.v1.settlement_service_pb2_grpc import *  # noqa: F403
+from playclock.v1.wallet_service_pb2 import *  # noqa: F403
+from playclock.v1.wallet_service_pb2_grpc import *  # noqa: F403

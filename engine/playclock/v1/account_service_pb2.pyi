@@ -681,7 +681,7 @@ class Entry(_message.Message):
     amount_micros: _builtins.int
     """What the leg adds to it."""
     kind: _builtins.str
-    """Why: OPENING, TOP_UP, CHARGE, REVERSAL, or a transfer's PENDING, POST, VOID or EXPIRY."""
+    """Why: OPENING, TOP_UP, CHARGE, REVERSAL, a transfer's PENDING, POST, VOID or EXPIRY; of agents' players BET or BET_ROLLBACK."""
     game_session_id: _builtins.str
     """The session, where it is one's."""
     @_builtins.property

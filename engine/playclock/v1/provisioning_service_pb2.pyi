@@ -613,12 +613,17 @@ class Agent(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     API_TOKEN_FIELD_NUMBER: _builtins.int
     GAMES_FIELD_NUMBER: _builtins.int
+    CALLBACK_URL_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Id of the agent."""
     name: _builtins.str
     """Its name for people."""
     api_token: _builtins.str
     """Its secret; empty where it has none. Input only."""
+    callback_url: _builtins.str
+    """Where it keeps its players' money, and is asked about it: https, or http in a network of `outgoing_networks`. Empty where it
+    keeps none for us: its sessions have no wallet.
+    """
     @_builtins.property
     def games(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Numbers of the games that it offers."""
@@ -630,10 +635,11 @@ class Agent(_message.Message):
         name: _builtins.str = ...,
         api_token: _builtins.str = ...,
         games: _abc.Iterable[_builtins.int] | None = ...,
+        callback_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_token", b"api_token", "games", b"games", "id", b"id", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_token", b"api_token", "callback_url", b"callback_url", "games", b"games", "id", b"id", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
