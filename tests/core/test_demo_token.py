@@ -25,6 +25,8 @@ DEMO = Demo(agent_id=1, game_id="3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d", player=P
 KEY = Credential(id="key_1", owner="agent/1", created_ms=0, secret=b"the-token-of-the-agent")
 OTHER_KEY = replace(KEY, id="key_2", secret=b"the-token-of-the-other-agent")
 TOKEN = make_token(KEY.secret, DEMO)
+TOKENS = [make_token(KEY.secret, replace(DEMO, player=replace(PLAYER, username="x" * length))) for length in (1, 2, 3)]
+"""Of lengths that leave no, two and four spare bits in the last character of base64."""
 
 
 def is_good(token: str, *keys: Credential, now_ms: int = EXPIRES_MS - 1) -> bool:
@@ -49,18 +51,27 @@ def test_it_is_good_under_each_of_the_agents_keys_and_no_other() -> None:
     assert not is_valid(claimed, (), now_ms=0)
 
 
-def test_with_one_bit_of_what_it_says_or_of_its_mac_changed_it_is_not() -> None:
-    raw = base64.urlsafe_b64decode(TOKEN.removeprefix(TOKEN_PREFIX) + "==")
+@pytest.mark.parametrize("token", TOKENS)
+def test_with_one_bit_of_what_it_says_or_of_its_mac_changed_it_is_not(token: str) -> None:
+    raw = base64.urlsafe_b64decode(token.removeprefix(TOKEN_PREFIX) + "==")
     for bit in range(8 * len(raw)):
         changed = (int.from_bytes(raw) ^ 1 << bit).to_bytes(len(raw))
         assert not is_good(TOKEN_PREFIX + base64.urlsafe_b64encode(changed).rstrip(b"=").decode())
 
 
-def test_with_one_bit_of_its_text_changed_it_is_not_either() -> None:
-    text = TOKEN.encode()
+@pytest.mark.parametrize("token", TOKENS)
+def test_with_one_bit_of_its_text_changed_it_is_not_either(token: str) -> None:
+    assert is_good(token)
+    text = token.encode()
     for bit in range(8 * len(text)):
         changed = (int.from_bytes(text) ^ 1 << bit).to_bytes(len(text)).decode("latin-1")
         assert not is_good(changed), changed
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_with_another_last_character_it_is_not_either(token: str) -> None:
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    assert [letter for letter in letters if is_good(token[:-1] + letter)] == [token[-1]]
 
 
 @pytest.mark.parametrize(

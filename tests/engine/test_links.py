@@ -194,7 +194,8 @@ class TestTheSameRequest:
 
     async def test_hears_what_another_process_did(self, world: "World", elsewhere: "World") -> None:
         first = await make_link(world)
-        assert await make_link(elsewhere) == first
+        for there in (world, elsewhere):  # both remember what they read of the token, unused
+            assert await make_link(there) == first
         await play(elsewhere, token_of(first))
         assert token_of(await make_link(world)) != token_of(first)
 
@@ -510,6 +511,42 @@ class TestDemos:
         assert world.engine.links.verify_demo(world.GAME, token_of(other)) is not None
 
 
+class TestGamesThatAreKeptBack:
+    @pytest.fixture
+    def store_kind(self) -> str:
+        return "memory"
+
+    @staticmethod
+    def change(world: "World", **changed: Any) -> None:  # noqa: ANN401 - any field of a game
+        catalog = world.engine.context.catalog
+        game = catalog.games[world.GAME_ID]
+        catalog.take([replace(game, revision=game.revision + 1, **changed)], catalog.revision + 1)
+
+    async def test_by_their_owners_are_not_listed_and_links_to_them_work(self, world: "World") -> None:
+        links, before = world.engine.links, world.engine.links.offer(AGENT, 1)
+        demo = token_of(links.demo(AGENT, 1, game_number=GAME_NUMBER, player=PLAYER))
+        self.change(world, is_hidden=True)
+        after = links.offer(AGENT, 1)
+        assert [game.number for game in after.games] == [OTHER_NUMBER, NO_URL_NUMBER]
+        assert after.etag != before.etag
+        await play(world, token_of(await make_link(world)))
+        assert links.verify_demo(world.GAME, demo) is not None
+
+    @pytest.mark.parametrize("changed", [{"is_admin_hidden": True}, {"deleted_ms": 1}], ids=["hidden", "deleted"])
+    async def test_by_operators_or_for_ever_are_not_found_by_anybody(self, world: "World", changed: dict[str, Any]) -> None:
+        links = world.engine.links
+        ott = token_of(await make_link(world))
+        demo = token_of(links.demo(AGENT, 1, game_number=GAME_NUMBER, player=PLAYER))
+        self.change(world, **changed)
+        assert [game.number for game in links.offer(AGENT, 1).games] == [OTHER_NUMBER, NO_URL_NUMBER]
+        with pytest.raises(GameNotFound):
+            await make_link(world)
+        with pytest.raises(GameNotFound):
+            links.demo(AGENT, 1, game_number=GAME_NUMBER, player=PLAYER)
+        assert links.verify_demo(world.GAME, demo) is None
+        assert await world.redeem(ott, user=PLAYER.player_id) == Refused(Refusal.EXPIRED)
+
+
 class TestOffers:
     @pytest.fixture
     def store_kind(self) -> str:
@@ -535,6 +572,8 @@ class TestOffers:
         assert (after.etag != before.etag) is (change in ("brand", "agent"))
         if change == "brand":
             assert after.games[0].brand == "Mini"
+        if change == "agent":
+            await make_link(world, number=UNOFFERED_NUMBER)
         if change == "play_url":
             assert (await make_link(world)).url.startswith("https://new.example.com/play?token=")
 

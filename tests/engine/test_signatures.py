@@ -201,6 +201,20 @@ class TestWithoutAStore:
         assert signers.engine is not engine
         return engine.signatures
 
+    @pytest.mark.parametrize("scheme", SCHEMES)
+    async def test_a_read_that_needs_none_is_believed_unless_its_nonce_may_have_been_used(
+        self, signers: "World", signatures: Signatures, scheme: Scheme
+    ) -> None:
+        request, signer = signed(signers, scheme), key_of(signers, scheme)
+        call = signatures.verify(scheme, request, signer=signer, use_up=False, from_memory=True)
+        if scheme is Scheme.LAUNCHER:
+            with pytest.raises(StoreAway):
+                await call
+        else:
+            assert (await call).caller.id == signer
+        with pytest.raises(StoreAway):
+            await signatures.verify(scheme, request, signer=signer, use_up=True, from_memory=True)
+
     @pytest.mark.parametrize("use_up", [True, False])
     @pytest.mark.parametrize("scheme", SCHEMES)
     async def test_no_signature_is_believed(

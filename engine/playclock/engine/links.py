@@ -70,6 +70,7 @@ class Links:
         self.currencies: Final = ISO_4217.union(rules.currencies)
         """The codes that a player's currency may be."""
         self._offers: dict[int, Offer] = {}
+        self._numbers: dict[int, tuple[Agent, frozenset[int]]] = {}
 
     async def create(
         self,
@@ -129,7 +130,7 @@ class Links:
         catalog, known = self._context.catalog, self._offers.get(agent_id)
         if known is not None and known.agent is agent and known.revision == catalog.revision:
             return known
-        found = map(catalog.by_number, sorted(set(agent.games)))
+        found = map(catalog.by_number, sorted(self._numbers_of(agent)))
         games = [game for game in found if game is not None and game.is_visible]
         shown = [(game.number, game.name, game.brand, game.image_url, bool(game.demo_url)) for game in games]
         etag = hashlib.sha256(msgspec.msgpack.encode(shown)).hexdigest()[:32]
@@ -150,9 +151,16 @@ class Links:
         game = self._context.catalog.by_number(game_number)
         if game is None or game.is_admin_hidden:
             raise GameNotFound("no such game", game_number=game_number)
-        if game_number not in agent.games:
+        if game_number not in self._numbers_of(agent):
             raise GameNotAvailable("the agent does not offer the game", agent_id=agent_id, game_number=game_number)
         return agent, game
+
+    def _numbers_of(self, agent: Agent) -> frozenset[int]:
+        """Return the numbers of the agent's games, of which there may be ten thousand."""
+        known = self._numbers.get(agent.id)
+        if known is None or known[0] is not agent:
+            self._numbers[agent.id] = known = (agent, frozenset(agent.games))
+        return known[1]
 
     def _keys(self, agent: Agent) -> Sequence[Credential]:
         """Return the agent's keys that are alive, newest first."""
