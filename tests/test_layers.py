@@ -58,6 +58,9 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "playclock.errors",
         "playclock.provider.v1",
     ),
+    # What is kept of images, and where: the one knows no stores, the other no images.
+    "playclock.images": ("playclock.images", "playclock.core", "playclock.errors", "playclock.blobs"),
+    "playclock.blobs": ("playclock.blobs",),
     # The one way out.
     "playclock.outgoing": ("playclock.outgoing",),
     "playclock.callbacks": ("playclock.engine.callbacks", "playclock.outgoing"),
