@@ -168,9 +168,7 @@ class TestMetadata:
     def test_an_animation_loses_them_too(self, kind: str) -> None:
         texts = PngInfo()
         texts.add_text("Comment", SECRET_MARK.decode())
-        extra: dict[str, object] = {"GIF": {"comment": SECRET_MARK}, "PNG": {"pnginfo": texts}, "WEBP": {"xmp": SECRET_MARK}}[
-            kind
-        ]
+        name, value = {"GIF": ("comment", SECRET_MARK), "PNG": ("pnginfo", texts), "WEBP": ("xmp", SECRET_MARK)}[kind]
         first, *others = files.frames(3)
         sent = encoded(first, kind, save_all=True, append_images=others, **{name: value})
         assert SECRET_MARK in sent
