@@ -30,6 +30,7 @@ from playclock.v1 import (
     SummarizeSettlementsRequest,
     VerifyCallerRequest,
     VerifyCallerResponse,
+    VerifyDemoTokenRequest,
     WatchSessionsRequest,
     WatchSessionsResponse,
 )
@@ -127,6 +128,9 @@ def calls_of(rpc: "Rpc", metadata: "Metadata", game_id: str) -> "dict[str, Calla
             SummarizeSettlementsRequest(game_id=game_id), metadata=metadata
         ),
         "SettlementService/ExportSettlements": export,
+        "GameLinkService/VerifyDemoToken": lambda _session, _ott: rpc.links.VerifyDemoToken(
+            VerifyDemoTokenRequest(token="a.b"), metadata=metadata
+        ),
         "WalletService/GetBalance": lambda session, _ott: rpc.wallet.GetBalance(
             GetBalanceRequest(game_session_id=session), metadata=metadata
         ),
