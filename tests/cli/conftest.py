@@ -13,6 +13,7 @@ from typing import IO, Protocol
 
 import pytest
 
+from tests.cli.commands import run_command
 from tests.leaks import NET
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
@@ -103,16 +104,8 @@ def run(tmp_path: Path) -> Run:
     """Run `playclock` in an empty folder, to its end."""
 
     def run(*arguments: str, stdin: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "playclock", *arguments]
-        return subprocess.run(
-            command,
-            cwd=tmp_path,
-            env=environment(variables),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_SEC,
-            check=False,
+        return run_command(
+            arguments, folder=tmp_path, environment=environment(variables), stdin=stdin, deadline_sec=DEADLINE_SEC
         )
 
     return run
