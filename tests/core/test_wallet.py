@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 from playclock.core import wallet
+from playclock.core.bet_ledger import bet_transfer, rollback_transfer
 from playclock.core.codec import Codec, encode
 from playclock.core.ids import bet_id_of, rollback_id_of
 from playclock.core.ledger import Transfer, TransferKind
@@ -161,7 +162,7 @@ def test_pages_hold_so_many_and_lose_none() -> None:
 
 
 def test_the_ledger_has_the_stake_and_the_win_each() -> None:
-    transfer = wallet.bet_transfer(after(BetEvent.ACCEPT))
+    transfer = bet_transfer(after(BetEvent.ACCEPT))
 
     assert [(leg.ledger_account, leg.amount_micros) for leg in transfer.legs] == [
         ("agent/1/EUR", -10_500_000),
@@ -175,7 +176,7 @@ def test_the_ledger_has_the_stake_and_the_win_each() -> None:
 
 def test_what_is_taken_back_is_the_reverse_and_names_what_it_reverses() -> None:
     bet = after(BetEvent.ACCEPT, BetEvent.TAKE_BACK, BetEvent.CONFIRM)
-    there, back = wallet.bet_transfer(bet), wallet.rollback_transfer(bet)
+    there, back = bet_transfer(bet), rollback_transfer(bet)
 
     def total(*transfers: Transfer) -> Counter[str]:
         sums: Counter[str] = Counter()
@@ -191,7 +192,7 @@ def test_what_is_taken_back_is_the_reverse_and_names_what_it_reverses() -> None:
 
 
 def test_a_bet_without_money_has_no_legs() -> None:
-    assert wallet.bet_transfer(replace(after(BetEvent.ACCEPT), bet_micros=0, win_micros=0)).legs == ()
+    assert bet_transfer(replace(after(BetEvent.ACCEPT), bet_micros=0, win_micros=0)).legs == ()
 
 
 @pytest.mark.parametrize(

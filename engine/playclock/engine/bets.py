@@ -5,10 +5,9 @@ from typing import Final
 
 import msgspec
 
-from playclock.core import moves
-from playclock.core import session as sessions
 from playclock.core import wallet as core
-from playclock.core.guards import is_kept, no_such_session
+from playclock.core.bet_ledger import bet_transfer, rollback_transfer
+from playclock.core.guards import is_kept
 from playclock.core.ids import (
     bet_id_of,
     bet_key,
@@ -18,15 +17,14 @@ from playclock.core.ids import (
     round_key,
     session_key,
 )
-from playclock.core.player import read_attributes
-from playclock.core.session import Session
-from playclock.core.wallet import PAGE_BETS, Bet, BetEvent, BetState, Book, Purse, Round, WalletRules
+from playclock.core.wallet import PAGE_BETS, Bet, BetEvent, BetState, Book, Round, WalletRules
 from playclock.engine.audit import audit
 from playclock.engine.callers import Caller
 from playclock.engine.context import Context
+from playclock.engine.purses import Seen, seen
 from playclock.engine.records import BET_PAGES, BETS, BOOKS, ROUNDS, SESSIONS
 from playclock.engine.work import Work
-from playclock.errors import BetNotFound, EngineError, NoWallet
+from playclock.errors import BetNotFound, EngineError
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,15 +37,6 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     win_micros: int
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """What is known of a session that may be asked about its bets."""
-
-    purse: Purse
-    is_live: bool
-    end_reason: str | None
-    book: Book | None
-
-
 class Bets:
     """Reads and writes bets."""
 
@@ -58,7 +47,7 @@ class Bets:
     async def see(self, caller: Caller, session_id: str) -> Seen:
         """Return what is known of a session's wallet. Raises SessionNotFound, NoWallet, StoreAway."""
         (_, session), (_, book) = await self._context.records.load([session_key(session_id), book_key(session_id)], fresh=True)
-        return self._seen(caller, session, book, self._context.clock.now_ms())
+        return seen(self._context, caller, session, book, self._context.clock.now_ms())
 
     async def begin(self, work: Work, caller: Caller, wanted: Wanted) -> Bet | EngineError:
         """Note a bet, pending; return the one that is there already, or why there is none.
@@ -68,22 +57,22 @@ class Bets:
         session_id, bet_id = wanted.session_id, bet_id_of(wanted.session_id, wanted.transaction_id)
         round_at = round_key(session_id, wanted.round_id)
         await work.prefetch(session_key(session_id), bet_key(bet_id), book_key(session_id), round_at, fresh=True)
-        seen = await self._see(work, caller, session_id)
+        wallet = await self._see(work, caller, session_id)
         there = await self.read(work, bet_id)
         if there is not None:
             return core.first_answer(
                 there, round_id=wanted.round_id, bet_micros=wanted.bet_micros, win_micros=wanted.win_micros
             )
         round_ = await work.read(ROUNDS, round_at) or Round()
-        error = core.why_no_bet(wanted.bet_micros, round_, is_live=seen.is_live, end_reason=seen.end_reason)
+        error = core.why_no_bet(wanted.bet_micros, round_, is_live=wallet.is_live, end_reason=wallet.end_reason)
         if error is not None:
             return error
-        book = seen.book or Book(seen.purse, 0, ())
+        book = wallet.book or Book(wallet.purse, 0, ())
         bet = Bet(
             id=bet_id,
             session_id=session_id,
             number=book.count,
-            purse=seen.purse,
+            purse=wallet.purse,
             transaction_id=wanted.transaction_id,
             round_id=wanted.round_id,
             bet_micros=wanted.bet_micros,
@@ -208,37 +197,7 @@ class Bets:
     async def _see(self, work: Work, caller: Caller, session_id: str) -> Seen:
         session = await work.read(SESSIONS, session_key(session_id))
         book = await work.read(BOOKS, book_key(session_id))
-        return self._seen(caller, session, book, work.now_ms)
-
-    def _seen(self, caller: Caller, session: Session | None, book: Book | None, now_ms: int) -> Seen:
-        context = self._context
-        if session is not None:
-            steps = moves.advance(session, now_ms=now_ms, timers=context.timers, outages=context.outages)
-            session = steps[-1] if steps else session
-            retention_ms = context.timers.tombstone_retention_ms
-            session = session if is_kept(sessions.gone_ms(session), now_ms=now_ms, retention_ms=retention_ms) else None
-        game_id = session.game_id if session is not None else None if book is None else book.purse.game_id
-        if game_id is None or caller.game_id not in (None, game_id):
-            raise no_such_session()
-        end_reason = None if session is None or session.end_reason is None else session.end_reason.name
-        purse = book.purse if book is not None else self._purse(session)
-        return Seen(purse, session is not None and sessions.is_live(session), end_reason, book)
-
-    def _purse(self, session: Session | None) -> Purse:
-        assert session is not None, "there is a session or a book"
-        told = read_attributes(session.attributes)
-        game = self._context.catalog.known(session.game_id)
-        if "agent_id" not in told or game is None:
-            raise NoWallet("the session is no agent's, so nobody keeps money for it")
-        return Purse(
-            agent_id=int(told["agent_id"]),
-            player_id=session.provider_user_id,
-            username=told["player_username"],
-            currency=told["currency"],
-            language=told["language"],
-            game_id=session.game_id,
-            game_number=game.number,
-        )
+        return seen(self._context, caller, session, book, work.now_ms)
 
     def _kept(self, bet: Bet | None, now_ms: int) -> Bet | None:
         if bet is None or core.is_waiting(bet):
@@ -255,9 +214,9 @@ class Bets:
     def _tell(self, work: Work, before: Bet, after: Bet) -> None:
         """Book what an outcome means in money."""
         if after.state is BetState.ACCEPTED:
-            transfer = core.bet_transfer(after)
+            transfer = bet_transfer(after)
         elif after.state is BetState.ROLLED_BACK and before.accepted_ms is not None:
-            transfer = core.rollback_transfer(after)
+            transfer = rollback_transfer(after)
         else:
             return
         if transfer.legs:
