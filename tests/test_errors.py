@@ -30,6 +30,7 @@ KeyNotFound        KEY_NOT_FOUND        NOT_FOUND
 AgentNotFound      AGENT_NOT_FOUND      NOT_FOUND
 GameProviderNotFound GAME_PROVIDER_NOT_FOUND NOT_FOUND
 BetNotFound        BET_NOT_FOUND        NOT_FOUND
+RealmNotFound      REALM_NOT_FOUND      NOT_FOUND
 NoWallet           NO_WALLET            FAILED_PRECONDITION
 AgentRefused       AGENT_REFUSED        FAILED_PRECONDITION
 BetClosed          BET_CLOSED           FAILED_PRECONDITION

@@ -11,7 +11,7 @@ its own codes. What a correct caller meets every day is no error but a value tha
     │   └── NotPcCafe  GameNotAvailable
     ├── NotFound                   stop asking for it
     │   ├── GameNotFound  LaunchNotFound  SessionNotFound  AccountNotFound  CafeNotFound  TransferNotFound  KeyNotFound
-    │   ├── AgentNotFound  GameProviderNotFound  BetNotFound
+    │   ├── AgentNotFound  GameProviderNotFound  BetNotFound  RealmNotFound
     ├── WrongState                 stop: it is over
     │   ├── LaunchEnded  SessionEnded  SessionEnding  AlreadyEnded  AlreadyReversed  InsufficientCredit  TransferClosed
     │   ├── KeyInactive  NoWallet  AgentRefused  BetClosed  GameChanged
@@ -159,6 +159,12 @@ class BetNotFound(NotFound):
     """There is no such bet of the session."""
 
     reason = "BET_NOT_FOUND"
+
+
+class RealmNotFound(NotFound):
+    """There is no such realm, or it has no clients."""
+
+    reason = "REALM_NOT_FOUND"
 
 
 class WrongState(EngineError):

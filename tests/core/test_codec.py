@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import fields, replace
-from playclock.core import catalog, catalog_changes, estate, records
+from playclock.core import catalog, catalog_changes, estate, records, signing_keys
 from playclock.core.charge import Account, Charge, Hold
 from playclock.core.codec import FORMAT, Codec, UnknownFormat, encode
 from playclock.core.credentials import Credential, Named
@@ -46,6 +46,14 @@ TARIFFS = st.builds(
     time_zone=TEXT,
     windows=st.lists(WINDOWS, max_size=2).map(tuple),
     bill_on_silence=st.sampled_from(list(BillOnSilence)),
+)
+SIGNING_KEYS = st.builds(
+    signing_keys.SigningKey,
+    id=TEXT,
+    private=st.binary(max_size=8),
+    created_ms=MS,
+    signs_from_ms=MS,
+    ends_ms=nullable(MS),
 )
 ANCHORS = st.lists(st.tuples(MS, MS), max_size=3).map(tuple)
 CHARGES = st.builds(Charge, TEXT, TARIFFS, MS, MS, sequence=MS, anchors=ANCHORS)
@@ -246,6 +254,9 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         certificates=st.lists(TEXT).map(tuple),
         allow=st.lists(TEXT).map(tuple),
     ),
+    signing_keys.SigningKey: SIGNING_KEYS,
+    signing_keys.KeyRing: st.builds(signing_keys.KeyRing, st.lists(SIGNING_KEYS, max_size=2).map(tuple)),
+    signing_keys.SigningKeys: st.builds(signing_keys.SigningKeys, id=TEXT, secret=st.binary(max_size=8), sealed_by=TEXT),
     estate.MatchClient: st.builds(estate.MatchClient, id=TEXT, secrets=SECRETS, game_id=TEXT, match_info_url=TEXT),
 }
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -411,7 +422,7 @@ def test_the_numbers_in_records_stay_what_they_are(kind: type[IntEnum]) -> None:
 def test_every_record_that_is_kept_was_tried() -> None:
     kept = {
         kind
-        for module in (records, estate, catalog, catalog_changes)
+        for module in (records, estate, catalog, catalog_changes, signing_keys)
         for kind in vars(module).values()
         if isinstance(kind, type)
     }

@@ -39,6 +39,7 @@ def test_the_playwave_table_is_as_documented() -> None:
         "GAME_PROVIDER_NOT_FOUND": (404, "NOT_FOUND"),
         "GAME_NOT_AVAILABLE": (403, "PERMISSION_DENIED"),
         "BET_NOT_FOUND": (404, "NOT_FOUND"),
+        "REALM_NOT_FOUND": (404, "NOT_FOUND"),
         "NO_WALLET": (409, "NO_WALLET"),
         "AGENT_REFUSED": (409, "AGENT_REFUSED"),
         "BET_CLOSED": (409, "BET_CLOSED"),

@@ -76,11 +76,16 @@ ACCESS: dict[str, set[str]] = {
     "KeyService/ExpireKey": {OPERATOR},
     "KeyService/RevokeKey": {OPERATOR},
     "KeyService/ResealKeys": {OPERATOR},
+    "KeyService/RotateSigningKey": {OPERATOR},
     "LaunchService/StartLaunch": {LAUNCHER, OPERATOR, SERVICE},
     "LaunchService/HeartbeatLaunch": {LAUNCHER, OPERATOR, SERVICE},
     "LaunchService/EndLaunch": {LAUNCHER, OPERATOR, SERVICE},
     "LaunchService/IssueOtt": {LAUNCHER, OPERATOR, SERVICE},
     "LimitService/TakeLimit": {OPERATOR, SERVICE},
+    "OpenIdService/GetConfiguration": EVERYBODY - {SERVICE_OF_NOTHING},
+    "OpenIdService/GetJwks": EVERYBODY - {SERVICE_OF_NOTHING},
+    "OpenIdService/GetRealm": EVERYBODY - {SERVICE_OF_NOTHING},
+    "OpenIdService/IssueAccessToken": {MATCH_CLIENT},
     "ProvisioningService/ApplyProvisioning": {OPERATOR},
     "ProvisioningService/GetProvisioning": {OPERATOR, SERVICE},
     "SessionService/OpenSession": {GAME, OPERATOR, SERVICE},
@@ -109,6 +114,14 @@ ALLOWED = (
     (grpc.StatusCode.UNIMPLEMENTED, "NO_ARCHIVE"),
 )
 """What an empty request may come to, once its caller is let in."""
+
+FOR_FACADES = {
+    "LimitService/TakeLimit",
+    "OpenIdService/GetConfiguration",
+    "OpenIdService/GetJwks",
+    "OpenIdService/GetRealm",
+}
+"""What a facade in the same process may call, which has no credentials of its own."""
 
 
 CALLERS = Provisioning(
@@ -167,7 +180,7 @@ async def test_who_may_call_what(world: "World", rpc: "Rpc", near: "Rpc", channe
     await world.provision(CALLERS)
     told = {name: await _outcome(calls, method, credentials_of(calls, role)) for name, method in METHODS.items()}
     if role == NOBODY:
-        for_facades = {"LimitService/TakeLimit"} if channel == "in process" else set()
+        for_facades = FOR_FACADES if channel == "in process" else set()
         assert {name for name, outcome in told.items() if outcome in ALLOWED} == for_facades
         assert {told[name] for name in told.keys() - for_facades} == {(grpc.StatusCode.UNAUTHENTICATED, "INVALID_API_KEY")}
         return

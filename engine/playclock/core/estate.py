@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from playclock.core.catalog import Game
 from playclock.core.credentials import Credential, Named, digest_of, is_alive, newest_first
 from playclock.core.ids import partition_of
+from playclock.core.signing_keys import SigningKey, SigningKeys, keys_in
 from playclock.core.tariff import Tariff
 
 R = TypeVar("R")
@@ -115,7 +116,20 @@ class Service(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=Tr
 Signer = Launcher | Agent | Developer | MatchClient
 """Who has secrets to sign with. `secrets` is what a file says; each becomes a credential when it is applied."""
 
-Resource = Game | Tariff | AccountPlan | Cafe | Launcher | Agent | Developer | MatchClient | Provider | Service | Credential
+Resource = (
+    Game
+    | Tariff
+    | AccountPlan
+    | Cafe
+    | Launcher
+    | Agent
+    | Developer
+    | MatchClient
+    | Provider
+    | Service
+    | Credential
+    | SigningKeys
+)
 
 KINDS: Mapping[str, type[Resource]] = {
     "game": Game,
@@ -129,6 +143,7 @@ KINDS: Mapping[str, type[Resource]] = {
     "provider": Provider,
     "service": Service,
     "credential": Credential,
+    "signingkeys": SigningKeys,
 }
 """The kinds of resources, as their keys name them."""
 
@@ -211,6 +226,7 @@ class Estate:
         self.launchers = {launcher.id: launcher for launcher in self._all(Launcher)}
         self.match_clients = self._all(MatchClient)
         self.agents = {agent.id: agent for agent in self._all(Agent)}
+        self.signing_keys: tuple[SigningKey, ...] = tuple(key for keys in self._all(SigningKeys) for key in keys_in(keys))
         self.credentials = {credential.id: credential for credential in self._all(Credential)}
         held: dict[str, list[Credential]] = {
             owner_of(type(each), each.id): [] for each in self.resources.values() if is_owner(each)

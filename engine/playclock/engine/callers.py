@@ -28,6 +28,8 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
 
     role: Role
     id: str = ""
+    key_id: str = ""
+    """Which of its keys a match client has shown that asks for a token; empty for all others."""
 
     @property
     def game_id(self) -> str | None:

@@ -10,6 +10,7 @@ from typing import Final, Self
 from playclock.clock import Clock, ManualClock, SystemClock
 from playclock.core.limits import LimitRules
 from playclock.core.links import LinkRules
+from playclock.core.openid import OpenIdRules
 from playclock.core.timers import Timers
 from playclock.core.wallet import WalletRules
 from playclock.engine.accounts import Accounts
@@ -31,6 +32,7 @@ from playclock.engine.launches import Launches
 from playclock.engine.limits import SHARE_SEC
 from playclock.engine.links import Links
 from playclock.engine.listing import Listing
+from playclock.engine.openid import OpenId
 from playclock.engine.partners import Partners
 from playclock.engine.pulse import BEAT_MS, PulseKeeper
 from playclock.engine.records import Records
@@ -82,14 +84,15 @@ class Engine:
         sealer: Sealer | None = None,
         wallet: WalletRules | None = None,
         post: Post | None = None,
+        openid: OpenIdRules | None = None,
     ) -> None:
         """Put an engine together; `background` False leaves out sweeps, pulse, estate polling and archiving.
 
         With an `archive` of its store, the engine has settlements to show; without one it says NoArchive. `connect` reaches
-        the partners of the estate. `limits` and the rules of `links` are the default ones unless given. What was counted of
-        limits is shared with other processes if `shares_limits`; left out, where the store lies on a server that many can
-        share. `sealer` encrypts secrets in the store; without one they lie there as they are. `wallet` is how long its agents
-        have; `post` takes callbacks to them: without it nobody can bet.
+        the partners of the estate. `limits`, and the rules of `links` and `openid`, are the default ones unless given. What was
+        counted of limits is shared with other processes if `shares_limits`; left out, where the store lies on a server that
+        many can share. `sealer` encrypts secrets in the store; without one they lie there as they are. `wallet` is how long
+        its agents have; `post` takes callbacks to them: without it nobody can bet.
         """
         self.clock = clock or SystemClock()
         self.timers = timers or Timers()
@@ -123,6 +126,7 @@ class Engine:
         self.keys = Keys(context, self.estate)
         self.games = Games(context, self.catalog, self.estate)
         self.key_uses = KeyUses(context)
+        self.openid = OpenId(context, self.estate, openid or OpenIdRules())
         self.partners = Partners(context, connect)
         self.launches = Launches(context, self.partners)
         self.links = Links(context, links or LinkRules())

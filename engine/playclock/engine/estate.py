@@ -38,7 +38,7 @@ from playclock.engine.callers import OPERATOR, Caller
 from playclock.engine.catalog import CatalogKeeper
 from playclock.engine.context import Context
 from playclock.engine.requests import name_of
-from playclock.engine.sealing import Sealer
+from playclock.engine.sealing import Sealer, Secretive
 from playclock.engine.work import Work
 from playclock.errors import BadRequest, TooMuchContention
 from playclock.stores.base import ABSENT, UNMOVED, Commit, Event, Put, Record, StoreUnavailable
@@ -217,7 +217,7 @@ class EstateKeeper:
         unsealed = [
             resource
             for resource in estate.resources.values()
-            if isinstance(resource, Credential | Provider) and not resource.sealed_by and not self._sealer.is_current(resource)
+            if isinstance(resource, Secretive) and not resource.sealed_by and not self._sealer.is_current(resource)
         ]
         dropped = {credential.id for credential in credentials.dropped}
         kept = [resource for resource in unsealed if resource.id not in dropped]

@@ -15,12 +15,13 @@ from msgspec.structs import replace
 
 from playclock.core.credentials import Credential
 from playclock.core.estate import Provider, Resource, resource_key
+from playclock.core.signing_keys import SigningKeys
 from playclock.stores.base import StoreError
 
 MASTER_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 
-Secretive = Credential | Provider
+Secretive = Credential | Provider | SigningKeys
 R = TypeVar("R", bound=Resource)
 
 
@@ -80,7 +81,7 @@ def _name_of(master: bytes) -> str:
 
 
 def _is_secretive(resource: Resource) -> bool:
-    return isinstance(resource, Provider) or (isinstance(resource, Credential) and not resource.digest)
+    return isinstance(resource, Provider | SigningKeys) or (isinstance(resource, Credential) and not resource.digest)
 
 
 def _sealed_by(resource: Resource) -> str:

@@ -40,11 +40,16 @@ ACCESS: Final[dict[str, tuple[Role, ...]]] = {
     "KeyService/ResealKeys": (_OPERATOR,),
     "KeyService/RevokeKey": (_OPERATOR,),
     "KeyService/RotateKey": (_OPERATOR,),
+    "KeyService/RotateSigningKey": (_OPERATOR,),
     "LaunchService/EndLaunch": (_LAUNCHER, _OPERATOR, _SERVICE),
     "LaunchService/HeartbeatLaunch": (_LAUNCHER, _OPERATOR, _SERVICE),
     "LaunchService/IssueOtt": (_LAUNCHER, _OPERATOR, _SERVICE),
     "LaunchService/StartLaunch": (_LAUNCHER, _OPERATOR, _SERVICE),
     "LimitService/TakeLimit": (_OPERATOR, _SERVICE),
+    "OpenIdService/GetConfiguration": tuple(Role),
+    "OpenIdService/GetJwks": tuple(Role),
+    "OpenIdService/GetRealm": tuple(Role),
+    "OpenIdService/IssueAccessToken": (_MATCH_CLIENT,),
     "ProvisioningService/ApplyProvisioning": (_OPERATOR,),
     "ProvisioningService/GetProvisioning": (_OPERATOR, _SERVICE),
     "SessionService/BatchHeartbeat": (_GAME, _OPERATOR, _SERVICE),
@@ -69,6 +74,9 @@ ACCESS: Final[dict[str, tuple[Role, ...]]] = {
 
 OWN: Final = "AuthService/VerifyCaller"
 """What a service may always ask: who it is."""
+
+FOR_SECRETS: Final = frozenset({"OpenIdService/IssueAccessToken"})
+"""Calls for which a match client shows its secret. A token does not do: who has stolen one would have tokens for ever."""
 
 FROM_MEMORY: Final = frozenset({"GameLinkService/ListAgentGames"})
 """Reads that are answered without the store. Whether their signature was used before is not looked up either: whoever sends one
@@ -104,7 +112,7 @@ def why_not_for_services(name: str) -> str | None:
         return f"there is no RPC {name[:_SHOWN]!r}{hint}: expected SERVICE/METHOD, or SERVICE/* for a whole service"
     for rpc in meant:
         if _SERVICE not in ACCESS[rpc]:
-            return f"{rpc} is for operators alone"
+            return f"{rpc} is {'for operators alone' if ACCESS[rpc] == (_OPERATOR,) else 'not for services'}"
     return None
 
 

@@ -6,8 +6,9 @@ from typing import Final, TypeVar
 from google.protobuf.message import DecodeError
 
 from playclock.engine import Caller, Engine, Role, SignedRequest
+from playclock.engine.jose import looks_like_jwt
 from playclock.errors import InvalidApiKey, InvalidSignature, PermissionDenied
-from playclock.rpc.access import ACCESS, FROM_MEMORY, OWN, name_of_rpc
+from playclock.rpc.access import ACCESS, FOR_SECRETS, FROM_MEMORY, OWN, name_of_rpc
 from playclock.rpc.auth import verify
 from playclock.rpc.call import Call, Identify, unidentified
 from playclock.v1.auth_service_pb2 import LauncherCredentials, SignedHttpRequest
@@ -19,6 +20,7 @@ SIGNED_REQUEST: Final = "x-signed-request-bin"
 REQUEST_ID: Final = "x-request-id"
 
 _BEARER: Final = "Bearer "
+_BASIC: Final = "Basic "
 _CREDENTIALS_BYTES_MAX: Final = 8_192
 
 Metadata = Sequence[tuple[str, str | bytes]]
@@ -63,7 +65,7 @@ async def authenticate(
             signed = await verify(engine, request, use_up=changes, from_memory=rpc in FROM_MEMORY)
             caller, signature_id = signed.caller, signed.request_id
     elif AUTHORIZATION in given:
-        caller, trusted = _bearer(engine, given[AUTHORIZATION]), True
+        caller, trusted = await _authorized(engine, given[AUTHORIZATION], rpc, trusted=trusted)
     elif fallback is not None:
         caller = fallback
     elif (known := certified(engine, identify)) is not None:
@@ -88,6 +90,21 @@ def _permit_to_hand_on(engine: Engine, caller: Caller, rpc: str) -> None:
     """
     if caller.role is Role.SERVICE and not engine.context.estate.may_call(caller.id, rpc):
         raise PermissionDenied("this caller may not hand a signature on for this call", role=caller.role.value)
+
+
+async def _authorized(engine: Engine, authorization: str | bytes, rpc: str, *, trusted: bool) -> tuple[Caller, bool]:
+    """Return whose token or secret it is, and whether that is inside the trust boundary: a match client is not."""
+    text = _text(authorization)
+    if rpc in FOR_SECRETS and text.startswith(_BASIC):
+        return engine.openid.client(text), trusted
+    try:
+        return _bearer(engine, text), True
+    except InvalidApiKey:
+        # Only now: what others send is looked up as before.
+        token = text.removeprefix(_BEARER)
+        if rpc in FOR_SECRETS or token == text or not looks_like_jwt(token):
+            raise
+    return await engine.openid.caller(token), trusted
 
 
 def _bearer(engine: Engine, authorization: str | bytes) -> Caller:

@@ -33,6 +33,7 @@ from playclock.rpc.health import HealthServicer
 from playclock.rpc.key import KeyServicer
 from playclock.rpc.launch import LaunchServicer
 from playclock.rpc.limit import LimitServicer
+from playclock.rpc.openid import OpenIdServicer
 from playclock.rpc.provisioning import ProvisioningServicer
 from playclock.rpc.session import SessionServicer
 from playclock.rpc.settlement import SettlementServicer
@@ -47,6 +48,7 @@ from playclock.v1 import (
     key_service_pb2,
     launch_service_pb2,
     limit_service_pb2,
+    openid_service_pb2,
     provisioning_service_pb2,
     session_service_pb2,
     settlement_service_pb2,
@@ -136,6 +138,7 @@ class Dispatcher:
             (key_service_pb2, "KeyService", KeyServicer(engine)),
             (launch_service_pb2, "LaunchService", LaunchServicer(engine)),
             (limit_service_pb2, "LimitService", LimitServicer(engine)),
+            (openid_service_pb2, "OpenIdService", OpenIdServicer(engine)),
             (provisioning_service_pb2, "ProvisioningService", ProvisioningServicer(engine)),
             (session_service_pb2, "SessionService", SessionServicer(engine)),
             (settlement_service_pb2, "SettlementService", SettlementServicer(engine)),

@@ -56,7 +56,14 @@ ESSENTIAL: Final = frozenset(
 FOR_GAMES: Final = frozenset(method for method in ESSENTIAL if Role.GAME in ACCESS[name_of_rpc(method)])
 """Those of them that game servers may call."""
 
-FOR_FACADES: Final = frozenset({"/playclock.v1.LimitService/TakeLimit"})
+FOR_FACADES: Final = frozenset(
+    {
+        "/playclock.v1.LimitService/TakeLimit",
+        "/playclock.v1.OpenIdService/GetConfiguration",
+        "/playclock.v1.OpenIdService/GetJwks",
+        "/playclock.v1.OpenIdService/GetRealm",
+    }
+)
 """What may also be called in process without credentials: a facade there has none."""
 
 UNLIMITED: Final = frozenset({Role.OPERATOR, Role.SERVICE})

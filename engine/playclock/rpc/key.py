@@ -3,6 +3,7 @@
 from typing import Final
 
 from playclock.core.credentials import LIFE_MS_MAX, OVERLAP_MS, Credential, is_alive
+from playclock.core.signing_keys import SigningKey
 from playclock.engine import Engine
 from playclock.errors import BadRequest
 from playclock.rpc.call import Call
@@ -59,6 +60,11 @@ class KeyServicer:
         """Encrypt all secrets under the current master key."""
         return pb.ResealKeysResponse(resealed=await self._engine.keys.reseal(call.caller))
 
+    async def RotateSigningKey(self, request: pb.RotateSigningKeyRequest, call: Call) -> pb.RotateSigningKeyResponse:
+        """Make the signing key's successor."""
+        keys = await self._engine.openid.rotate(call.caller, at_once=request.at_once)
+        return pb.RotateSigningKeyResponse(keys=map(_signing_key, keys))
+
     def _message(self, credential: Credential, last_used_ms: int | None = None) -> pb.Key:
         state = pb.Key.STATE_REVOKED if credential.revoked_ms is not None else pb.Key.STATE_EXPIRED
         if is_alive(credential, self._engine.clock.now_ms()):
@@ -74,6 +80,15 @@ class KeyServicer:
             last_used_time=None if last_used_ms is None else timestamp(last_used_ms),
             provisioned=credential.is_provisioned,
         )
+
+
+def _signing_key(key: SigningKey) -> pb.SigningKey:
+    return pb.SigningKey(
+        id=key.id,
+        create_time=timestamp(key.created_ms),
+        sign_time=timestamp(key.signs_from_ms),
+        expire_time=None if key.ends_ms is None else timestamp(key.ends_ms),
+    )
 
 
 def _ms(request: pb.CreateKeyRequest | pb.RotateKeyRequest | pb.ExpireKeyRequest, field: str) -> int | None:

@@ -36,6 +36,7 @@ CODES: Final[dict[type[EngineError], grpc.StatusCode]] = {
     errors.AgentNotFound: grpc.StatusCode.NOT_FOUND,
     errors.GameProviderNotFound: grpc.StatusCode.NOT_FOUND,
     errors.BetNotFound: grpc.StatusCode.NOT_FOUND,
+    errors.RealmNotFound: grpc.StatusCode.NOT_FOUND,
     errors.LaunchEnded: grpc.StatusCode.FAILED_PRECONDITION,
     errors.SessionEnded: grpc.StatusCode.FAILED_PRECONDITION,
     errors.SessionEnding: grpc.StatusCode.FAILED_PRECONDITION,

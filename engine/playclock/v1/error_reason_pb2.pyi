@@ -258,6 +258,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "GAME_CHANGED", "domain": "playclock", "metadata": {"revision": "7"}}
     """
+    ERROR_REASON_REALM_NOT_FOUND: _ErrorReason.ValueType  # 47
+    """There is no such realm, or it has no clients.
+
+        {"reason": "REALM_NOT_FOUND", "domain": "playclock"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason names what went wrong. It travels as the reason of a google.rpc.ErrorInfo whose domain is "playclock", without
@@ -500,5 +505,10 @@ ERROR_REASON_GAME_CHANGED: ErrorReason.ValueType  # 46
 """The game is not at the revision any more that the caller knows. Read it again, and decide anew.
 
     {"reason": "GAME_CHANGED", "domain": "playclock", "metadata": {"revision": "7"}}
+"""
+ERROR_REASON_REALM_NOT_FOUND: ErrorReason.ValueType  # 47
+"""There is no such realm, or it has no clients.
+
+    {"reason": "REALM_NOT_FOUND", "domain": "playclock"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -69,6 +69,11 @@ class KeyServiceStub:
                 request_serializer=playclock_dot_v1_dot_key__service__pb2.ResealKeysRequest.SerializeToString,
                 response_deserializer=playclock_dot_v1_dot_key__service__pb2.ResealKeysResponse.FromString,
                 _registered_method=True)
+        self.RotateSigningKey = channel.unary_unary(
+                '/playclock.v1.KeyService/RotateSigningKey',
+                request_serializer=playclock_dot_v1_dot_key__service__pb2.RotateSigningKeyRequest.SerializeToString,
+                response_deserializer=playclock_dot_v1_dot_key__service__pb2.RotateSigningKeyResponse.FromString,
+                _registered_method=True)
 
 
 class KeyServiceServicer:
@@ -134,6 +139,15 @@ class KeyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RotateSigningKey(self, request, context):
+        """Makes the successor of the key under which playclock signs access tokens and its calls of match clients. It is published at once
+        (OpenIdService.GetJwks) and signs ten minutes later; the old one is published for an hour more. While a successor waits for its time,
+        a repeat makes no other.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_KeyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -166,6 +180,11 @@ def add_KeyServiceServicer_to_server(servicer, server):
                     servicer.ResealKeys,
                     request_deserializer=playclock_dot_v1_dot_key__service__pb2.ResealKeysRequest.FromString,
                     response_serializer=playclock_dot_v1_dot_key__service__pb2.ResealKeysResponse.SerializeToString,
+            ),
+            'RotateSigningKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateSigningKey,
+                    request_deserializer=playclock_dot_v1_dot_key__service__pb2.RotateSigningKeyRequest.FromString,
+                    response_serializer=playclock_dot_v1_dot_key__service__pb2.RotateSigningKeyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -335,6 +354,33 @@ class KeyService:
             '/playclock.v1.KeyService/ResealKeys',
             playclock_dot_v1_dot_key__service__pb2.ResealKeysRequest.SerializeToString,
             playclock_dot_v1_dot_key__service__pb2.ResealKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateSigningKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/playclock.v1.KeyService/RotateSigningKey',
+            playclock_dot_v1_dot_key__service__pb2.RotateSigningKeyRequest.SerializeToString,
+            playclock_dot_v1_dot_key__service__pb2.RotateSigningKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

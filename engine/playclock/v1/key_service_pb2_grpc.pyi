@@ -68,6 +68,11 @@ class KeyServiceStub:
     """
     ResealKeys: _grpc.UnaryUnaryMultiCallable[_key_service_pb2.ResealKeysRequest, _key_service_pb2.ResealKeysResponse]
     """Encrypts all secrets in the store under the current master key: afterwards no old one is needed any more."""
+    RotateSigningKey: _grpc.UnaryUnaryMultiCallable[_key_service_pb2.RotateSigningKeyRequest, _key_service_pb2.RotateSigningKeyResponse]
+    """Makes the successor of the key under which playclock signs access tokens and its calls of match clients. It is published at once
+    (OpenIdService.GetJwks) and signs ten minutes later; the old one is published for an hour more. While a successor waits for its time,
+    a repeat makes no other.
+    """
 
 @_typing.type_check_only
 class KeyServiceAsyncStub(KeyServiceStub):
@@ -109,6 +114,11 @@ class KeyServiceAsyncStub(KeyServiceStub):
     """
     ResealKeys: _aio.UnaryUnaryMultiCallable[_key_service_pb2.ResealKeysRequest, _key_service_pb2.ResealKeysResponse]  # type: ignore[assignment]
     """Encrypts all secrets in the store under the current master key: afterwards no old one is needed any more."""
+    RotateSigningKey: _aio.UnaryUnaryMultiCallable[_key_service_pb2.RotateSigningKeyRequest, _key_service_pb2.RotateSigningKeyResponse]  # type: ignore[assignment]
+    """Makes the successor of the key under which playclock signs access tokens and its calls of match clients. It is published at once
+    (OpenIdService.GetJwks) and signs ten minutes later; the old one is published for an hour more. While a successor waits for its time,
+    a repeat makes no other.
+    """
 
 class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
     """KeyService keeps the keys by which games, launchers, agents, developers, match clients and services prove who they are. Operators
@@ -183,5 +193,16 @@ class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_key_service_pb2.ResealKeysResponse, _abc.Awaitable[_key_service_pb2.ResealKeysResponse]]:
         """Encrypts all secrets in the store under the current master key: afterwards no old one is needed any more."""
+
+    @_abc_1.abstractmethod
+    def RotateSigningKey(
+        self,
+        request: _key_service_pb2.RotateSigningKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_key_service_pb2.RotateSigningKeyResponse, _abc.Awaitable[_key_service_pb2.RotateSigningKeyResponse]]:
+        """Makes the successor of the key under which playclock signs access tokens and its calls of match clients. It is published at once
+        (OpenIdService.GetJwks) and signs ten minutes later; the old one is published for an hour more. While a successor waits for its time,
+        a repeat makes no other.
+        """
 
 def add_KeyServiceServicer_to_server(servicer: KeyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -41,6 +41,7 @@ CODES: Final[Codes] = {
     "GAME_NOT_AVAILABLE": (403, "PERMISSION_DENIED"),
     # Of the wallet, which no call of this dialect asks.
     "BET_NOT_FOUND": (404, "NOT_FOUND"),
+    "REALM_NOT_FOUND": (404, "NOT_FOUND"),
     "NO_WALLET": (409, "NO_WALLET"),
     "AGENT_REFUSED": (409, "AGENT_REFUSED"),
     "BET_CLOSED": (409, "BET_CLOSED"),
