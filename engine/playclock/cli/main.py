@@ -18,6 +18,7 @@ COMMANDS: Final = (
     "serve",
     "apply",
     "keys",
+    "games",
     "sessions",
     "accounts",
     "settlements",
