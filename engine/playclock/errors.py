@@ -14,7 +14,7 @@ its own codes. What a correct caller meets every day is no error but a value tha
     │   ├── AgentNotFound  GameProviderNotFound  BetNotFound  RealmNotFound
     ├── WrongState                 stop: it is over
     │   ├── LaunchEnded  SessionEnded  SessionEnding  AlreadyEnded  AlreadyReversed  InsufficientCredit  TransferClosed
-    │   ├── KeyInactive  NoWallet  AgentRefused  BetClosed  GameChanged
+    │   ├── KeyInactive  NoWallet  AgentRefused  BetClosed  GameChanged  PointsExceeded
     ├── RequestIdReused            use a new request id
     ├── TransferIdReused           use a new transfer id
     ├── TransactionIdReused        use a new transaction id
@@ -241,6 +241,12 @@ class BetClosed(WrongState):
     """The bet cannot be taken back any more: its round was won since."""
 
     reason = "BET_CLOSED"
+
+
+class PointsExceeded(WrongState):
+    """A cap of the game on points or sessions would be exceeded. Nothing was saved. The metadata names cap and entry."""
+
+    reason = "POINTS_EXCEEDED"
 
 
 class NoArchive(EngineError):

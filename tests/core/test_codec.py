@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import fields, replace
-from playclock.core import catalog, catalog_changes, estate, records, signing_keys
+from playclock.core import catalog, catalog_changes, estate, points, records, signing_keys
 from playclock.core.charge import Account, Charge, Hold
 from playclock.core.codec import FORMAT, Codec, UnknownFormat, encode
 from playclock.core.credentials import Credential, Named
 from playclock.core.grants import FailurePolicy, Grant
+from playclock.core.identifiers import KnownPlayer
 from playclock.core.launch import AgentLaunch, Launch, Seat
 from playclock.core.ott import Ott, Refusal
 from playclock.core.outage import Outage
@@ -169,6 +170,18 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
     ),
     records.Window: st.builds(records.Window, MS, MS),
     records.SessionEvent: st.builds(records.SessionEvent, st.sampled_from(list(records.Happening)), MS, SESSIONS),
+    KnownPlayer: st.builds(KnownPlayer, TEXT, MS),
+    points.PlayerPoints: st.builds(
+        points.PlayerPoints,
+        MS,
+        days=st.lists(st.builds(points.Day, MS, MS, MS), max_size=3).map(tuple),
+        changed_ms=MS,
+        session_id=TEXT,
+        session_until_ms=MS,
+        session_points=MS,
+    ),
+    points.Leaders: st.builds(points.Leaders, st.lists(st.builds(points.Leader, TEXT, MS, MS), max_size=3).map(tuple)),
+    points.PlayerSession: st.builds(points.PlayerSession, TEXT, TEXT, TEXT, TEXT, MS, MS, nullable(MS)),
     records.KeyUses: st.builds(records.KeyUses, st.dictionaries(TEXT, MS, max_size=3)),
     Credential: st.builds(
         Credential,

@@ -72,7 +72,7 @@ class TestDays:
         assert core.day_named(date) is None
 
     def test_each_has_its_own_sum_and_the_last_ones_are_kept(self) -> None:
-        points = PlayerPoints()
+        points = PlayerPoints(0)
         for number in range(DAYS_KEPT + 2):
             for _ in range(2):
                 points = added(points, number, now_ms=NOON + number * DAY_MS)
@@ -82,14 +82,14 @@ class TestDays:
         assert points.total == 2 * sum(range(DAYS_KEPT + 2))
 
     def test_a_clock_that_is_behind_at_midnight_adds_to_its_own_day(self) -> None:
-        points = added(added(added(PlayerPoints(), 1), 2, now_ms=NOON + DAY_MS), 4)
+        points = added(added(added(PlayerPoints(0), 1), 2, now_ms=NOON + DAY_MS), 4)
         assert points.days == (Day(20_000, 5, 2), Day(20_001, 2, 1))
 
     def test_are_forgotten_with_all_else_after_the_retention(self) -> None:
-        points = added(PlayerPoints(), 5)
+        points = added(PlayerPoints(0), 5)
         assert core.remembered(points, now_ms=NOON + 9, retention_ms=10) is points
-        assert core.remembered(points, now_ms=NOON + 10, retention_ms=10) == PlayerPoints()
-        assert core.remembered(None, now_ms=NOON, retention_ms=10) == PlayerPoints()
+        assert core.remembered(points, now_ms=NOON + 10, retention_ms=10) == PlayerPoints(0)
+        assert core.remembered(None, now_ms=NOON, retention_ms=10) == PlayerPoints(0)
 
 
 class TestCaps:
@@ -108,20 +108,20 @@ class TestCaps:
         ],
     )
     def test_the_first_that_would_be_exceeded_is_named(self, caps: Caps, amounts: list[int], over: Over) -> None:
-        points = PlayerPoints()
+        points = PlayerPoints(0)
         for amount in amounts[:-1]:
             points = added(points, amount, caps=caps)
         assert core.add(points, amounts[-1], caps=caps, now_ms=NOON) == over
 
     def test_those_of_a_day_begin_anew_at_midnight(self) -> None:
         caps = Caps(max_sessions_per_day=1, max_cumulative_points_per_day=5)
-        points = added(PlayerPoints(), 5, caps=caps)
+        points = added(PlayerPoints(0), 5, caps=caps)
         assert isinstance(core.add(points, 0, caps=caps, now_ms=20_001 * DAY_MS - 1), Over)
         assert added(points, 5, caps=caps, now_ms=20_001 * DAY_MS).total == 10
 
     def test_points_belong_to_the_session_that_began_last_as_long_as_it_goes_on(self) -> None:
         caps = Caps(max_score_per_session=10, max_sessions_per_day=2)
-        points = begun(PlayerPoints(), session(), caps=caps)
+        points = begun(PlayerPoints(0), session(), caps=caps)
         for _ in range(2):
             points = added(points, 5, caps=caps, now_ms=NOON + 999)
         assert core.add(points, 1, caps=caps, now_ms=NOON + 999) == Over("max_score_per_session", 10, 11)
@@ -132,13 +132,13 @@ class TestCaps:
 
     def test_a_session_that_is_ended_takes_no_more_points_and_leaves_those_it_has(self) -> None:
         caps = Caps(max_score_per_session=10)
-        points = added(begun(PlayerPoints(), session()), 8)
+        points = added(begun(PlayerPoints(0), session()), 8)
         assert core.end_session(points, "another") is points
         ended = core.end_session(points, "s")
         assert added(ended, 8, caps=caps).days == (Day(20_000, 16, 2),)
 
     def test_a_cap_that_is_lowered_ends_no_session(self) -> None:
-        points = begun(begun(PlayerPoints(), session("a")), session("b"))
+        points = begun(begun(PlayerPoints(0), session("a")), session("b"))
         assert added(points, 1, caps=Caps(max_sessions_per_day=1)).total == 1
 
     @given(
@@ -151,7 +151,7 @@ class TestCaps:
         steps=st.lists(st.tuples(st.sampled_from(["add", "begin", "end"]), st.integers(0, 25), st.integers(0, 40_000_000))),
     )
     def test_none_is_ever_exceeded(self, caps: Caps, steps: list[tuple[str, int, int]]) -> None:
-        points, now_ms, began = PlayerPoints(), NOON, 0
+        points, now_ms, began = PlayerPoints(0), NOON, 0
         for what, amount, later_ms in steps:
             now_ms += later_ms
             if what == "end":
@@ -189,13 +189,13 @@ class TestStreaks:
         ],
     )
     def test_are_days_running_up_to_today_or_yesterday(self, days_ago: list[int], streak: Streak) -> None:
-        points = PlayerPoints()
+        points = PlayerPoints(0)
         for ago in days_ago:
             points = added(points, 1, now_ms=NOON - ago * DAY_MS)
         assert core.streak(points, NOON) == streak
 
     def test_a_day_without_a_point_is_none(self) -> None:
-        points = added(begun(PlayerPoints(), session()), 0)
+        points = added(begun(PlayerPoints(0), session()), 0)
         assert core.streak(points, NOON) == Streak(today=False, days=0)
 
 
@@ -206,7 +206,7 @@ class TestLeaders:
     def test_are_those_of_a_list_of_everybody(self, saves: list[list[tuple[int, int]]]) -> None:
         everybody: dict[str, Leader] = {}
         sums: dict[int, int] = defaultdict(int)
-        leaders = Leaders()
+        leaders = Leaders(())
         for now_ms, save in enumerate(saves):
             gained: set[int] = set()
             for player, amount in save:
@@ -219,11 +219,11 @@ class TestLeaders:
         assert list(leaders.leaders) == model[:LEADERS_MAX]
 
     def test_nobody_leads_with_nothing(self) -> None:
-        assert core.led(Leaders(), [Leader("p", 0, 1)]) == Leaders()
+        assert core.led(Leaders(()), [Leader("p", 0, 1)]) == Leaders(())
 
     def test_whoever_had_as_many_first_leads_and_a_longer_list_than_fits_is_cut(self) -> None:
         crowd = [Leader(f"p{number}", 5, 1_000 - number) for number in range(150)]
-        leaders = core.led(Leaders(), crowd).leaders
+        leaders = core.led(Leaders(()), crowd).leaders
         assert [leader.player_id for leader in leaders] == [f"p{number}" for number in range(149, 49, -1)]
 
 

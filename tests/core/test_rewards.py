@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playclock.core.players import parse
+from playclock.core.identifiers import parse
 from playclock.core.rewards import FIELD, SHARES_MAX, TOTAL_BPS, in_force, shares_of, unresolvable
 from playclock.errors import BadRequest
 

@@ -14,6 +14,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from playclock import v1
 from playclock.clock import ManualClock
+from playclock.core.limits import LimitRules
 from playclock.engine import Role
 from playclock.rpc import access
 from playclock.rpc.inprocess import InProcessChannel
@@ -34,8 +35,9 @@ from playclock.v1 import (
 
 if TYPE_CHECKING:
     from playclock.engine import Engine
+    from playclock.stores.base import Store
 
-    from tests.conftest import World
+    from tests.conftest import EngineMaker, World
     from tests.rpc.conftest import Metadata, Rpc
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -86,6 +88,14 @@ ACCESS: dict[str, set[str]] = {
     "OpenIdService/GetJwks": EVERYBODY - {SERVICE_OF_NOTHING},
     "OpenIdService/GetRealm": EVERYBODY - {SERVICE_OF_NOTHING},
     "OpenIdService/IssueAccessToken": {MATCH_CLIENT},
+    "PointsService/BatchSavePoints": {DEVELOPER, OPERATOR, SERVICE},
+    "PointsService/GetLeaderboard": {DEVELOPER, OPERATOR, SERVICE},
+    "PointsService/GetPoints": {DEVELOPER, OPERATOR, SERVICE},
+    "PointsService/GetStreak": {DEVELOPER, OPERATOR, SERVICE},
+    "PointsService/InvalidateSessions": {DEVELOPER, OPERATOR, SERVICE},
+    "PointsService/IssueSessionToken": {DEVELOPER, OPERATOR, SERVICE},
+    "PointsService/ListPlayerSessions": {DEVELOPER, OPERATOR, SERVICE},
+    "PointsService/ValidateSessionToken": {DEVELOPER, OPERATOR, SERVICE},
     "ProvisioningService/ApplyProvisioning": {OPERATOR},
     "ProvisioningService/GetProvisioning": {OPERATOR, SERVICE},
     "SessionService/OpenSession": {GAME, OPERATOR, SERVICE},
@@ -139,6 +149,12 @@ CALLERS = Provisioning(
         InternalService(id="nothing", tokens=["token-of-nothing"]),
     ],
 )
+
+
+@pytest.fixture
+async def engine(make_engine: "EngineMaker", store: "Store") -> "Engine":
+    """Return an engine that lets nobody wait: there are more RPCs than one address may call in vain within a minute."""
+    return await make_engine(store, limits=LimitRules(wrong_credentials_per_address=None))
 
 
 def methods() -> Iterator[MethodDescriptor]:

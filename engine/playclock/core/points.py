@@ -49,7 +49,7 @@ class Day(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class PlayerPoints(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a player did in a game."""
 
-    total: int = 0
+    total: int
     days: tuple[Day, ...] = ()
     """The last days on which there was something, oldest first."""
     changed_ms: int = 0
@@ -71,7 +71,7 @@ class Leader(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Leaders(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A game's leaderboard of one day, best first."""
 
-    leaders: tuple[Leader, ...] = ()
+    leaders: tuple[Leader, ...]
 
 
 class PlayerSession(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -127,7 +127,7 @@ def name_of_day(number: int) -> str:
 
 def remembered(points: PlayerPoints | None, *, now_ms: int, retention_ms: int) -> PlayerPoints:
     """Return what is known of a player now: nothing where nothing happened for as long as points are kept."""
-    return PlayerPoints() if points is None or now_ms - points.changed_ms >= retention_ms else points
+    return PlayerPoints(0) if points is None or now_ms - points.changed_ms >= retention_ms else points
 
 
 def points_on(points: PlayerPoints, number: int) -> Day:

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from playclock.core.players import IDENTIFIER_MAX, Identifier, parse
+from playclock.core.identifiers import IDENTIFIER_MAX, Identifier, parse
 from playclock.errors import BadRequest
 
 TOTAL_BPS: Final = 10_000

@@ -65,6 +65,12 @@ class Counts:
         """How often agents were called about money, by the agent's id, the kind and its outcome."""
         self.rate_limited: Final[dict[str, int]] = {}
         """How many calls were refused by each limit, by its name."""
+        self.points_saved = 0
+        """How many entries of points were saved."""
+        self.points_exceeded: Final[dict[str, int]] = {}
+        """How often points or sessions were refused, by the name of the cap."""
+        self.player_sessions = 0
+        """How many session tokens were issued to players."""
         self.failed_jobs: Final[dict[str, int]] = {}
         """How often each background job failed, by its name. The next time comes all the same."""
 
@@ -75,6 +81,10 @@ class Counts:
     def beat(self, result: str, number: int = 1) -> None:
         """Count heartbeats that were answered."""
         self.heartbeats[result] = self.heartbeats.get(result, 0) + number
+
+    def exceed(self, cap: str) -> None:
+        """Count what a cap on points or sessions has refused."""
+        self.points_exceeded[cap] = self.points_exceeded.get(cap, 0) + 1
 
     def take(self, events: Sequence[OutboxEvent]) -> None:
         """Count what has been committed."""

@@ -34,6 +34,9 @@ from playclock.engine.links import Links
 from playclock.engine.listing import Listing
 from playclock.engine.openid import OpenId
 from playclock.engine.partners import Partners
+from playclock.engine.player_sessions import PlayerSessions
+from playclock.engine.players import Players
+from playclock.engine.points import Points
 from playclock.engine.pulse import BEAT_MS, PulseKeeper
 from playclock.engine.records import Records
 from playclock.engine.sealing import Sealer, SealError
@@ -137,7 +140,10 @@ class Engine:
         bets = Bets(context, wallet)
         self.callbacks = Callbacks(context, self.signatures, post)
         self.wallet = Wallet(context, wallet, bets, self.callbacks)
-        self.sweeper = Sweeper(context, self.launches, self.transfers, bets)
+        self.players = Players(context)
+        self.points = Points(context, self.players)
+        self.player_sessions = PlayerSessions(context, self.players)
+        self.sweeper = Sweeper(context, self.launches, self.transfers, bets, self.player_sessions)
         self.closer = Closer(context, self.partners)
         self.draining = False
         """Whether health checks should send new callers elsewhere."""

@@ -22,14 +22,14 @@ LOOKED_AT_MAX: Final = 2_000
 """How many entries of the index one page looks at; after that it is handed out as short as it is."""
 
 
-class _Place(msgspec.Struct, array_like=True):
+class Place(msgspec.Struct, array_like=True):
     """Where the next page begins."""
 
     partition: int
     after: Due | None
 
 
-_PLACES: Final = msgspec.msgpack.Decoder(_Place)
+_PLACES: Final = msgspec.msgpack.Decoder(Place)
 
 
 class Listing:
@@ -47,7 +47,7 @@ class Listing:
         """
         if page_size < 0:
             raise BadRequest({"page_size": "must not be negative"})
-        place = _parse(page_token) if page_token else _Place(0, None)
+        place = parse_place(page_token) if page_token else Place(0, None)
         wanted = caller.game_id or game_id
         left, looked_at = min(page_size or PAGE_DEFAULT, PAGE_MAX), 0
         found: list[Session] = []
@@ -60,10 +60,10 @@ class Listing:
                 for session in sessions
                 if (wanted is None or session.game_id == wanted) and (cafe_id is None or session.cafe_id == cafe_id)
             )
-            place = _Place(place.partition, due[-1]) if len(due) == size else _Place(place.partition + 1, None)
-        return found, "" if place.partition == PARTITIONS else _print(place)
+            place = Place(place.partition, due[-1]) if len(due) == size else Place(place.partition + 1, None)
+        return found, "" if place.partition == PARTITIONS else print_place(place)
 
-    async def _look(self, place: _Place, size: int) -> tuple[list[Due], list[Session]]:
+    async def _look(self, place: Place, size: int) -> tuple[list[Due], list[Session]]:
         """Return the next entries of the index and those of their sessions that are alive now."""
         context, now_ms = self._context, self._context.clock.now_ms()
         try:
@@ -83,11 +83,13 @@ class Listing:
         return due, sessions
 
 
-def _print(place: _Place) -> str:
+def print_place(place: Place) -> str:
+    """Return the token of the page that begins after a place."""
     return base64.urlsafe_b64encode(msgspec.msgpack.encode(place)).decode().rstrip("=")
 
 
-def _parse(page_token: str) -> _Place:
+def parse_place(page_token: str) -> Place:
+    """Return the place after which a page begins. Raises BadRequest."""
     try:
         place = _PLACES.decode(base64.urlsafe_b64decode(page_token + "=" * (-len(page_token) % 4)))
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:

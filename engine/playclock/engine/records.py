@@ -11,9 +11,11 @@ from typing import Any, Final, TypeVar
 from playclock.core.accounts import TopUp
 from playclock.core.charge import Account
 from playclock.core.codec import Codec
+from playclock.core.identifiers import KnownPlayer
 from playclock.core.ids import kind_of
 from playclock.core.launch import Launch, Seat
 from playclock.core.ott import Ott
+from playclock.core.points import Leaders, PlayerPoints, PlayerSession
 from playclock.core.records import Answer, Claim, KeyUses, Nonce, Pulse, ServerSessions, Window
 from playclock.core.session import Session
 from playclock.core.transfers import TwoPhase
@@ -43,6 +45,10 @@ BETS: Final = Codec(Bet)
 BOOKS: Final = Codec(Book)
 BET_PAGES: Final = Codec(BetPage)
 ROUNDS: Final = Codec(Round)
+PLAYERS: Final = Codec(KnownPlayer)
+POINTS: Final = Codec(PlayerPoints)
+LEADERS: Final = Codec(Leaders)
+PLAYER_SESSIONS: Final = Codec(PlayerSession)
 
 _CODECS: Final[Mapping[str, Codec[Any]]] = {
     "session": SESSIONS,
@@ -64,6 +70,10 @@ _CODECS: Final[Mapping[str, Codec[Any]]] = {
     "book": BOOKS,
     "betpage": BET_PAGES,
     "round": ROUNDS,
+    "player": PLAYERS,
+    "points": POINTS,
+    "leaders": LEADERS,
+    "playersession": PLAYER_SESSIONS,
 }
 
 T = TypeVar("T")

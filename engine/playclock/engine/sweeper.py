@@ -10,6 +10,7 @@ from playclock.core.wallet import Bet
 from playclock.engine.bets import Bets
 from playclock.engine.context import Context
 from playclock.engine.launches import Launches
+from playclock.engine.player_sessions import PlayerSessions
 from playclock.engine.records import SESSIONS
 from playclock.engine.transfers import Transfers
 from playclock.engine.work import Work
@@ -24,11 +25,14 @@ COMMIT_MAX: Final = 100
 class Sweeper:
     """Ends what has run out, files anew what has not, and lets the store drop what nobody asks for any more."""
 
-    def __init__(self, context: Context, launches: Launches, transfers: Transfers, bets: Bets) -> None:
+    def __init__(
+        self, context: Context, launches: Launches, transfers: Transfers, bets: Bets, player_sessions: PlayerSessions
+    ) -> None:
         self._context = context
         self._launches = launches
         self._transfers = transfers
         self._bets = bets
+        self._player_sessions = player_sessions
         self._first = 0
         self.swept = 0
         """How many records were dealt with."""
@@ -85,6 +89,8 @@ class Sweeper:
                 elif kind_of(key) == "bet":
                     bet = await self._bets.sweep(work, key)
                     rollbacks.extend([] if bet is None else [bet])
+                elif kind_of(key) == "playersession":
+                    await self._player_sessions.sweep(work, key)
 
         await self._context.turns.decide(partition, now_ms, decision)
         self._context.unconfirmed.extend(unconfirmed)

@@ -34,6 +34,7 @@ from playclock.rpc.key import KeyServicer
 from playclock.rpc.launch import LaunchServicer
 from playclock.rpc.limit import LimitServicer
 from playclock.rpc.openid import OpenIdServicer
+from playclock.rpc.points import PointsServicer
 from playclock.rpc.provisioning import ProvisioningServicer
 from playclock.rpc.session import SessionServicer
 from playclock.rpc.settlement import SettlementServicer
@@ -49,6 +50,7 @@ from playclock.v1 import (
     launch_service_pb2,
     limit_service_pb2,
     openid_service_pb2,
+    points_service_pb2,
     provisioning_service_pb2,
     session_service_pb2,
     settlement_service_pb2,
@@ -70,6 +72,11 @@ _QUIET: Final = frozenset(
         "HeartbeatLaunch",
         "ListAgentGames",
         "VerifyDemoToken",
+        "GetPoints",
+        "GetLeaderboard",
+        "GetStreak",
+        "ListPlayerSessions",
+        "ValidateSessionToken",
     }
 )
 """Methods of which only failures are worth a line by default: they come all the time, or change nothing."""
@@ -139,6 +146,7 @@ class Dispatcher:
             (launch_service_pb2, "LaunchService", LaunchServicer(engine)),
             (limit_service_pb2, "LimitService", LimitServicer(engine)),
             (openid_service_pb2, "OpenIdService", OpenIdServicer(engine)),
+            (points_service_pb2, "PointsService", PointsServicer(engine)),
             (provisioning_service_pb2, "ProvisioningService", ProvisioningServicer(engine)),
             (session_service_pb2, "SessionService", SessionServicer(engine)),
             (settlement_service_pb2, "SettlementService", SettlementServicer(engine)),

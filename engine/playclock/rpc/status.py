@@ -50,6 +50,7 @@ CODES: Final[dict[type[EngineError], grpc.StatusCode]] = {
     errors.NoWallet: grpc.StatusCode.FAILED_PRECONDITION,
     errors.AgentRefused: grpc.StatusCode.FAILED_PRECONDITION,
     errors.BetClosed: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.PointsExceeded: grpc.StatusCode.FAILED_PRECONDITION,
     errors.RequestIdReused: grpc.StatusCode.ALREADY_EXISTS,
     errors.TransferIdReused: grpc.StatusCode.ALREADY_EXISTS,
     errors.TransactionIdReused: grpc.StatusCode.ALREADY_EXISTS,

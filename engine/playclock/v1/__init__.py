@@ -24,6 +24,8 @@ from playclock.v1.limit_service_pb2 import *  # noqa: F403
 from playclock.v1.limit_service_pb2_grpc import *  # noqa: F403
 from playclock.v1.openid_service_pb2 import *  # noqa: F403
 from playclock.v1.openid_service_pb2_grpc import *  # noqa: F403
+from playclock.v1.points_service_pb2 import *  # noqa: F403
+from playclock.v1.points_service_pb2_grpc import *  # noqa: F403
 from playclock.v1.provisioning_service_pb2 import *  # noqa: F403
 from playclock.v1.provisioning_service_pb2_grpc import *  # noqa: F403
 from playclock.v1.session_pb2 import *  # noqa: F403

@@ -263,6 +263,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "REALM_NOT_FOUND", "domain": "playclock"}
     """
+    ERROR_REASON_POINTS_EXCEEDED: _ErrorReason.ValueType  # 50
+    """A cap of the game on its players' points or sessions would be exceeded, so nothing was done. The metadata name the cap as
+    the catalogue does (or "total", for what no player can have), its maximum, what it would have come to, the player as he was
+    named, and the entry of a batch, counted from 0.
+
+        {"reason": "POINTS_EXCEEDED", "domain": "playclock",
+         "metadata": {"cap": "max_score_per_session", "maximum": "1000", "value": "1200", "player": "x:ann", "entry": "3"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason names what went wrong. It travels as the reason of a google.rpc.ErrorInfo whose domain is "playclock", without
@@ -510,5 +518,13 @@ ERROR_REASON_REALM_NOT_FOUND: ErrorReason.ValueType  # 47
 """There is no such realm, or it has no clients.
 
     {"reason": "REALM_NOT_FOUND", "domain": "playclock"}
+"""
+ERROR_REASON_POINTS_EXCEEDED: ErrorReason.ValueType  # 50
+"""A cap of the game on its players' points or sessions would be exceeded, so nothing was done. The metadata name the cap as
+the catalogue does (or "total", for what no player can have), its maximum, what it would have come to, the player as he was
+named, and the entry of a batch, counted from 0.
+
+    {"reason": "POINTS_EXCEEDED", "domain": "playclock",
+     "metadata": {"cap": "max_score_per_session", "maximum": "1000", "value": "1200", "player": "x:ann", "entry": "3"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -42,7 +42,7 @@ class Identifier(msgspec.Struct, frozen=True, gc=False):
         return self.canonical == self.player_id
 
 
-class Player(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class KnownPlayer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A player who was named at some time."""
 
     canonical: str
@@ -60,7 +60,7 @@ def parse(text: str) -> Identifier | None:
     return None if canonical is None else Identifier(canonical, player_id_of(canonical))
 
 
-def is_worth_noting(player: Player | None, now_ms: int) -> bool:
+def is_worth_noting(player: KnownPlayer | None, now_ms: int) -> bool:
     """Whether it has to be written that a player is named now."""
     return player is None or now_ms - player.seen_ms >= SEEN_AGAIN_MS
 

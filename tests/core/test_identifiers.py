@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from playclock.core.identifiers import SEEN_AGAIN_MS, KnownPlayer, is_worth_noting, parse
 from playclock.core.ids import is_uuid
-from playclock.core.players import SEEN_AGAIN_MS, Player, is_worth_noting, parse
 
 UUID = "550e8400-e29b-41d4-a716-446655440000"
 WALLET = "9qdvVLY3vLhmvV7uBkLJsQKcHDjxhoUWJ9uZASYEfwwC"
@@ -124,7 +124,7 @@ def test_no_text_is_too_odd_to_be_looked_at(text: str) -> None:
 
 
 def test_that_a_player_was_named_again_is_noted_once_a_month() -> None:
-    player = Player("twitter:a", 1_000)
+    player = KnownPlayer("twitter:a", 1_000)
     assert is_worth_noting(None, 1_000)
     assert not is_worth_noting(player, 1_000 + SEEN_AGAIN_MS - 1)
     assert is_worth_noting(player, 1_000 + SEEN_AGAIN_MS)

@@ -1,0 +1,91 @@
+"""PointsService: messages to the engine and back."""
+
+from typing import Final
+
+from playclock.core.points import Leader, PlayerSession
+from playclock.engine import Engine
+from playclock.engine.points import Entry
+from playclock.rpc.call import Call
+from playclock.rpc.fields import check
+from playclock.rpc.messages import timestamp
+from playclock.v1 import points_service_pb2 as pb
+
+TOKEN_MAX: Final = 255
+
+
+class PointsServicer:
+    """Translates for developers and for facades."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def BatchSavePoints(self, request: pb.BatchSavePointsRequest, call: Call) -> pb.BatchSavePointsResponse:
+        """Add points."""
+        entries = [Entry(entry.player, entry.points) for entry in request.entries]
+        player_ids = await self._engine.points.save(
+            call.caller, request.game_id, entries, request_id=call.request_id(request.request_id)
+        )
+        return pb.BatchSavePointsResponse(saved_count=len(entries), player_ids=player_ids)
+
+    async def GetPoints(self, request: pb.GetPointsRequest, call: Call) -> pb.GetPointsResponse:
+        """Show a player's points."""
+        standing = await self._engine.points.get(call.caller, request.game_id, request.player)
+        return pb.GetPointsResponse(player_id=standing.player_id, points=standing.points, total_points=standing.total)
+
+    async def GetLeaderboard(self, request: pb.GetLeaderboardRequest, call: Call) -> pb.GetLeaderboardResponse:
+        """Show who led on a day."""
+        date, leaders = await self._engine.points.leaders(call.caller, request.game_id, limit=request.limit, date=request.date)
+        entries = [_leader_message(rank, leader) for rank, leader in enumerate(leaders, start=1)]
+        return pb.GetLeaderboardResponse(date=date, entries=entries)
+
+    async def IssueSessionToken(self, request: pb.IssueSessionTokenRequest, call: Call) -> pb.IssueSessionTokenResponse:
+        """Begin a player's session."""
+        session, token = await self._engine.player_sessions.issue(
+            call.caller, request.game_id, request.player, request_id=call.request_id(request.request_id)
+        )
+        return pb.IssueSessionTokenResponse(session=_session_message(session), player_token=token)
+
+    async def ValidateSessionToken(
+        self, request: pb.ValidateSessionTokenRequest, call: Call
+    ) -> pb.ValidateSessionTokenResponse:
+        """Say what a token is good for."""
+        problem = None if 0 < len(request.player_token) <= TOKEN_MAX else f"expected 1 to {TOKEN_MAX} characters"
+        check(player_token=problem)
+        session = await self._engine.player_sessions.validate(call.caller, request.player_token)
+        if session is None:
+            return pb.ValidateSessionTokenResponse(is_valid=False)
+        return pb.ValidateSessionTokenResponse(is_valid=True, session=_session_message(session))
+
+    async def InvalidateSessions(self, request: pb.InvalidateSessionsRequest, call: Call) -> pb.InvalidateSessionsResponse:
+        """End sessions before their time."""
+        ended = await self._engine.player_sessions.invalidate(call.caller, request.game_id, request.session_ids)
+        return pb.InvalidateSessionsResponse(session_ids=ended)
+
+    async def ListPlayerSessions(self, request: pb.ListPlayerSessionsRequest, call: Call) -> pb.ListPlayerSessionsResponse:
+        """List a game's sessions that go on."""
+        sessions, token = await self._engine.player_sessions.page(
+            call.caller, request.game_id, page_size=request.page_size, page_token=request.page_token
+        )
+        return pb.ListPlayerSessionsResponse(sessions=map(_session_message, sessions), next_page_token=token)
+
+    async def GetStreak(self, request: pb.GetStreakRequest, call: Call) -> pb.GetStreakResponse:
+        """Show a player's streak."""
+        streak = await self._engine.points.streak(call.caller, request.game_id, request.player)
+        return pb.GetStreakResponse(today=streak.today, streak=streak.days)
+
+
+def _session_message(session: PlayerSession) -> pb.PlayerSession:
+    return pb.PlayerSession(
+        id=session.id,
+        game_id=session.game_id,
+        player=session.player,
+        player_id=session.player_id,
+        create_time=timestamp(session.issued_ms),
+        expire_time=timestamp(session.expires_ms),
+    )
+
+
+def _leader_message(rank: int, leader: Leader) -> pb.LeaderboardEntry:
+    return pb.LeaderboardEntry(
+        rank=rank, player_id=leader.player_id, points=leader.points, reach_time=timestamp(leader.reached_ms)
+    )
