@@ -11,7 +11,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from playclock_http import agents, openapi, playwave
+from playclock_http import agents, oklp, openapi, playwave
 from playclock_http.address import TrustedProxies
 from playclock_http.agents import operations as agent_operations
 from playclock_http.endpoint import Endpoint, Reply
@@ -60,6 +60,7 @@ def make_app(
     served = {
         **playwave.endpoints(upstream, proxies, now),
         **agents.endpoints(upstream, proxies, now),
+        **oklp.endpoints(upstream, proxies),
         **Health(upstream).endpoints(refuse),
         "/openapi.json": Endpoint({"GET": _openapi}, refuse),
     }

@@ -71,6 +71,11 @@ class Incoming:
         raw: bytes = self._scope.get("raw_path") or self._scope["path"].encode()
         return raw.partition(b"?")[0].decode("latin-1")
 
+    def path_field(self, name: str) -> str:
+        """Return what stands in the path at the place that its route names."""
+        value: str = self._scope["path_params"][name]
+        return value
+
     @property
     def peer(self) -> str:
         """The other end of the socket; empty for a Unix socket."""

@@ -15,6 +15,7 @@ from playclock.clock import ManualClock
 from playclock.core.charge import Account
 from playclock.core.codec import Codec
 from playclock.core.ids import account_key
+from playclock.core.openid import OpenIdRules
 from playclock.core.timers import Timers
 from playclock.engine import Engine
 from playclock.rpc.inprocess import InProcessChannel
@@ -105,7 +106,13 @@ class Server:
         """Open the store and serve it."""
         self.store = self._wrap_store(await self._open_store())
         for _ in range(self._replicas):
-            engine = Engine(self.store, clock=self.clock, timers=self._timers, background=self._background)
+            engine = Engine(
+                self.store,
+                clock=self.clock,
+                timers=self._timers,
+                background=self._background,
+                openid=OpenIdRules(base_url=self.url),
+            )
             self.engines.append(await self._stack.enter_async_context(engine))
             app = playclock_http.make_app(
                 self._wrap_channel(InProcessChannel(engine)),

@@ -1,0 +1,20 @@
+"""A server whose estate has a match client, for every kind of store; the fixtures are PlayWave's."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+import pytest_asyncio
+
+from tests.playwave.conftest import front, kind, make_server, server, store_url
+
+__all__ = ["front", "kind", "make_server", "server", "store_url"]
+
+_HERE: Final = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run this folder's tests in the loop of the server."""
+    for item in items:
+        if item.path.is_relative_to(_HERE) and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
