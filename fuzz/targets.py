@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from playclock.core.images import PIXELS_MAX, PROBLEMS, ImageProblem, examine, read_data_uri
 from playclock.core.signing import PROOFS, HttpRequest, Scheme, check
 from playclock.core.signing.agent import text_to_send
 from playclock.core.signing.canonical_json import Members, NotCanonical, Number, canonical_texts, read
@@ -78,6 +79,22 @@ def agent(data: bytes) -> None:
         assert not _agent_says(other, sent, "no"), "one changed byte of what was signed verifies"
 
 
+def data_uri(data: bytes) -> None:
+    """Read a data URI: what it holds is what its base64 says, and whatever is judged of that needs no decoder."""
+    found = read_data_uri(data)
+    if isinstance(found, ImageProblem):
+        assert found.name in PROBLEMS
+        return
+    assert base64.b64decode(data.partition(b",")[2], validate=True) == found
+    examine(found)
+
+
+def image(data: bytes) -> None:
+    """Look at an image's header: it is told in some way, and never raises."""
+    found = examine(data)
+    assert isinstance(found, ImageProblem) or found.measure.width * found.measure.height <= PIXELS_MAX
+
+
 def requests(data: bytes) -> None:
     """Send anything to every dialect: what it says is refused, or proves nothing without a secret."""
     head, _, rest = data.partition(b"\n\n")
@@ -125,4 +142,6 @@ TARGETS: Final[Mapping[str, Target]] = {
     "body": body,
     "agent": agent,
     "requests": requests,
+    "data_uri": data_uri,
+    "image": image,
 }

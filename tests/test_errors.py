@@ -31,6 +31,10 @@ AgentNotFound      AGENT_NOT_FOUND      NOT_FOUND
 GameProviderNotFound GAME_PROVIDER_NOT_FOUND NOT_FOUND
 BetNotFound        BET_NOT_FOUND        NOT_FOUND
 RealmNotFound      REALM_NOT_FOUND      NOT_FOUND
+ImageNotFound      IMAGE_NOT_FOUND      NOT_FOUND
+InvalidImage       INVALID_IMAGE        INVALID_ARGUMENT
+NoImages           NO_IMAGES            UNIMPLEMENTED
+ImagesAway         IMAGES_UNAVAILABLE   UNAVAILABLE
 NoWallet           NO_WALLET            FAILED_PRECONDITION
 AgentRefused       AGENT_REFUSED        FAILED_PRECONDITION
 BetClosed          BET_CLOSED           FAILED_PRECONDITION
@@ -71,6 +75,7 @@ RETRY_MS: Final = {
     "TooMuchContention": 50,
     "StoreAway": 1_000,
     "ArchiveAway": 1_000,
+    "ImagesAway": 1_000,
     "AuthorityAway": 1_000,
     "AgentAway": 1_000,
     "BetPending": 1_000,

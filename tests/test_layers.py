@@ -59,7 +59,13 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "playclock.provider.v1",
     ),
     # What is kept of images, and where: the one knows no stores, the other no images.
-    "playclock.images": ("playclock.images", "playclock.core", "playclock.errors", "playclock.blobs"),
+    "playclock.images": (
+        "playclock.images",
+        "playclock.core",
+        "playclock.errors",
+        "playclock.blobs",
+        "playclock.engine.images",
+    ),
     "playclock.blobs": ("playclock.blobs",),
     # The one way out.
     "playclock.outgoing": ("playclock.outgoing",),

@@ -293,3 +293,24 @@ class TestLinks:
         (problem,) = problems_of(settings_file)
         assert problem.startswith("2: [links]: 'currencies[0]': ")
         assert problem.endswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://cdn.example.com/images", "http://127.0.0.1:8080", "/pictures/of-games", "https://h/a/"]
+)
+def test_where_images_are_served_is_told_by_file_and_variable(settings_file: Path, url: str) -> None:
+    assert load(None, {}).playfun.images_url == "/images"
+    settings_file.write_text(f'[playfun]\nimages_url = "{url}"\n')
+    assert load(settings_file, {}).playfun.images_url == url.rstrip("/")
+    assert load(settings_file, {"PLAYCLOCK_PLAYFUN_IMAGES_URL": "/other"}).playfun.images_url == "/other"
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://host/images", "//host/images", "images", "https://", "https://h/?q", "https://k:s@h/", "/a b"]
+)
+def test_what_is_no_place_of_images_is_refused(settings_file: Path, url: str) -> None:
+    settings_file.write_text(f'[playfun]\nimages_url = "{url}"\n')
+    (problem,) = problems_of(settings_file)
+    assert problem.startswith("2: [playfun]: 'images_url': expected a URL")
+    (problem,) = problems_of(None, PLAYCLOCK_PLAYFUN_IMAGES_URL=url)
+    assert problem.startswith("PLAYCLOCK_PLAYFUN_IMAGES_URL: expected a URL")

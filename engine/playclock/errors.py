@@ -11,7 +11,7 @@ its own codes. What a correct caller meets every day is no error but a value tha
     │   └── NotPcCafe  GameNotAvailable
     ├── NotFound                   stop asking for it
     │   ├── GameNotFound  LaunchNotFound  SessionNotFound  AccountNotFound  CafeNotFound  TransferNotFound  KeyNotFound
-    │   ├── AgentNotFound  GameProviderNotFound  BetNotFound  RealmNotFound
+    │   ├── AgentNotFound  GameProviderNotFound  BetNotFound  RealmNotFound  ImageNotFound
     ├── WrongState                 stop: it is over
     │   ├── LaunchEnded  SessionEnded  SessionEnding  AlreadyEnded  AlreadyReversed  InsufficientCredit  TransferClosed
     │   ├── KeyInactive  NoWallet  AgentRefused  BetClosed  GameChanged  PointsExceeded
@@ -23,8 +23,10 @@ its own codes. What a correct caller meets every day is no error but a value tha
     ├── CursorExpired              list, then watch anew
     ├── RateLimited                call less often, and again after the time that it names
     ├── NoArchive                  ask a server that keeps one
+    ├── InvalidImage               send another image
+    ├── NoImages                   ask a server that keeps some
     └── TryAgain                   the same call, later
-        ├── TooMuchContention  StoreAway  ArchiveAway  AuthorityAway  AgentAway  BetPending  ShuttingDown
+        ├── TooMuchContention  StoreAway  ArchiveAway  ImagesAway  AuthorityAway  AgentAway  BetPending  ShuttingDown
 """
 
 from typing import ClassVar
@@ -167,6 +169,12 @@ class RealmNotFound(NotFound):
     reason = "REALM_NOT_FOUND"
 
 
+class ImageNotFound(NotFound):
+    """There is no such image."""
+
+    reason = "IMAGE_NOT_FOUND"
+
+
 class WrongState(EngineError):
     """It is over, or nearly."""
 
@@ -255,6 +263,18 @@ class NoArchive(EngineError):
     reason = "NO_ARCHIVE"
 
 
+class InvalidImage(EngineError):
+    """The image cannot be kept. The message is for whoever has chosen it; the metadata names the problem."""
+
+    reason = "INVALID_IMAGE"
+
+
+class NoImages(EngineError):
+    """This server keeps no images."""
+
+    reason = "NO_IMAGES"
+
+
 class RequestIdReused(EngineError):
     """The request id was used before with other contents."""
 
@@ -325,6 +345,12 @@ class ArchiveAway(TryAgain):
     """The archive's database cannot be reached."""
 
     reason = "ARCHIVE_UNAVAILABLE"
+
+
+class ImagesAway(TryAgain):
+    """The place where images lie cannot be reached, or too many are on their way."""
+
+    reason = "IMAGES_UNAVAILABLE"
 
 
 class AuthorityAway(TryAgain):

@@ -45,6 +45,9 @@ LIMIT_KEYS: Final = tuple(LimitRules.__struct_fields__)
 NO_LIMIT: Final = "none"
 LIMIT_BOUNDS: Final = f'a limit such as "60/minute" or "100 per 5 minutes", of at most a day, or "{NO_LIMIT}"'
 _LIMITS = "PLAYCLOCK_LIMITS_"
+PLAYFUN_KEYS: Final = ("images_url",)
+_PLAYFUN = "PLAYCLOCK_PLAYFUN_"
+_IMAGES_URL = re.compile(r"(https?://[A-Za-z0-9.\[\]:-]{1,255})?(/[A-Za-z0-9._~%-]{1,255}){0,16}/?", re.ASCII)
 LINK_KEYS: Final = ("demo_balance", "currencies")
 MICROS: Final = 1_000_000
 _DEMO_BALANCE: Final = DEMO_BALANCE_MICROS // MICROS
@@ -81,6 +84,13 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
         return f"Security({networks}, {operators}, {others})"
 
 
+class PlayFun(msgspec.Struct, frozen=True, kw_only=True):
+    """What the play.fun dialect tells of itself."""
+
+    images_url: str = "/images"
+    """Below which address images are served: a URL, or a path of this server. Without a slash at its end."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All that the settings file and the variables say."""
 
@@ -89,6 +99,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitRules = LimitRules()
     links: LinkRules = LinkRules()
     wallet: WalletRules = WalletRules()
+    playfun: PlayFun = PlayFun()
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -98,6 +109,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     rules: dict[str, Quota | None] = {}
     links: dict[str, Any] = {}
     wallet: dict[str, int] = {}
+    playfun: dict[str, str] = {}
     file = None if path is None else TomlFile.read(path, environ)
     if file is not None:
         root = Table.root(file)
@@ -106,6 +118,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         rules = root.table("limits", _rules) or {}
         links = root.table("links", _links) or {}
         wallet = root.table("wallet", _wallet) or {}
+        playfun = root.table("playfun", _playfun) or {}
         root.finish()
         file.check()
     problems: list[str] = []
@@ -114,6 +127,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     security |= _security_of_variables(environ, problems) | _master_keys_of_variables(environ)
     rules |= _rules_of_variables(environ, problems)
     links |= _links_of_variables(environ, problems)
+    playfun |= _playfun_of_variables(environ, problems)
     if problems:
         raise ConfigurationError(problems)
     settings = Settings(
@@ -122,6 +136,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         limits=LimitRules(**rules),
         links=msgspec.convert(links, LinkRules),
         wallet=WalletRules(**{f"{key}_ms": value for key, value in wallet.items()}),
+        playfun=PlayFun(**{key: text.rstrip("/") for key, text in playfun.items()}),
     )
     _check_lease(settings.timers, file)
     _check_points(settings.timers, file)
@@ -176,6 +191,22 @@ def _links_of_variables(environ: Mapping[str, str], problems: list[str]) -> dict
         problems += [f"{_LINKS}CURRENCIES: {problem}" for problem in wrong]
         rules["currencies"] = codes
     return rules
+
+
+def _playfun(table: Table) -> dict[str, str]:
+    return {key: table.text(key, _images_url_problem) for key in PLAYFUN_KEYS if key in table}
+
+
+def _playfun_of_variables(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
+    given = _variables(environ, _PLAYFUN, PLAYFUN_KEYS, problems)
+    problems += [f"{_PLAYFUN}{key.upper()}: {problem}" for key, text in given.items() if (problem := _images_url_problem(text))]
+    return given
+
+
+def _images_url_problem(text: str) -> str | None:
+    return (
+        None if _IMAGES_URL.fullmatch(text) else 'expected a URL such as "https://cdn.example.com/images", or a path "/images"'
+    )
 
 
 def _limit_problem(text: str) -> str | None:

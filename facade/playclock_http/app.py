@@ -16,6 +16,7 @@ from playclock_http.address import TrustedProxies
 from playclock_http.agents import operations as agent_operations
 from playclock_http.endpoint import Endpoint, Reply
 from playclock_http.health import Health
+from playclock_http.images import Images
 from playclock_http.incoming import MAX_BODY_BYTES, Incoming
 from playclock_http.playwave.codes import CODES
 from playclock_http.playwave.envelope import refuser
@@ -62,6 +63,7 @@ def make_app(
         **agents.endpoints(upstream, proxies, now),
         **oklp.endpoints(upstream, proxies),
         **Health(upstream).endpoints(refuse),
+        **Images(upstream).endpoints(refuse),
         "/openapi.json": Endpoint({"GET": _openapi}, refuse),
     }
     return Router(

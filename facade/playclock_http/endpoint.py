@@ -1,7 +1,7 @@
 """One path as an ASGI app: picks the handler by method, answers its reply or its refusal, and lets nothing else through."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -29,7 +29,15 @@ class Reply(NamedTuple):
     cache_control: bytes = b"no-store"
 
 
-Handler = Callable[[Incoming], Awaitable[Reply]]
+class Stream(NamedTuple):
+    """What is sent back bit by bit: an HTTP status, all of its headers, and the pieces of its body, if it has one."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    pieces: AsyncIterator[bytes] | None = None
+
+
+Handler = Callable[[Incoming], Awaitable[Reply | Stream]]
 """Answers a request, or raises Refusal or AioRpcError."""
 
 Refuser = Callable[[Refusal, str], Reply]
@@ -62,13 +70,35 @@ class Endpoint:
         except Exception:  # noqa: BLE001 - the outermost boundary: a bug is logged here, and the caller learns nothing of it
             _LOG.exception("request %s failed", incoming.request_id)
             reply = self._refuse(_FAULT, incoming.request_id)
-        await _send(reply, incoming, send)
+        if isinstance(reply, Stream):
+            await _stream(reply, incoming, send)
+        else:
+            await _send(reply, incoming, send)
 
     def _no_handler(self) -> Refusal:
         if not self._handlers:
             return Refusal("NOT_FOUND", "no such path", status=grpc.StatusCode.NOT_FOUND)
         allow = ", ".join(sorted(self._handlers))
         return Refusal("METHOD_NOT_ALLOWED", f"this path takes {allow}", status=grpc.StatusCode.UNIMPLEMENTED, allow=allow)
+
+
+async def _stream(reply: Stream, incoming: Incoming, send: Send) -> None:
+    """Send an answer as its pieces come. One that breaks off closes the connection: its length has been told."""
+    headers = [(b"x-request-id", incoming.request_id.encode()), *reply.headers]
+    is_unread = incoming.unread
+    if is_unread:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    if reply.pieces is not None:
+        try:
+            async for piece in reply.pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except grpc.aio.AioRpcError as error:
+            _LOG.warning("request %s broke off: the engine answered %s", incoming.request_id, error.code().name)
+            return
+    if is_unread:
+        await incoming.drain()
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _send(reply: Reply, incoming: Incoming, send: Send) -> None:

@@ -72,6 +72,8 @@ ACCESS: dict[str, set[str]] = {
     "GameLinkService/CreateGameLink": {AGENT, OPERATOR, SERVICE},
     "GameLinkService/ListAgentGames": {AGENT, OPERATOR, SERVICE},
     "GameLinkService/VerifyDemoToken": {GAME, OPERATOR, SERVICE},
+    "ImageService/GetImage": {DEVELOPER, OPERATOR, SERVICE},
+    "ImageService/PutImage": {DEVELOPER, OPERATOR, SERVICE},
     "KeyService/CreateKey": {OPERATOR},
     "KeyService/ListKeys": {OPERATOR},
     "KeyService/RotateKey": {OPERATOR},
@@ -122,10 +124,12 @@ ALLOWED = (
     (None, None),
     (grpc.StatusCode.INVALID_ARGUMENT, "BAD_REQUEST"),
     (grpc.StatusCode.UNIMPLEMENTED, "NO_ARCHIVE"),
+    (grpc.StatusCode.UNIMPLEMENTED, "NO_IMAGES"),
 )
 """What an empty request may come to, once its caller is let in."""
 
 FOR_FACADES = {
+    "ImageService/GetImage",
     "LimitService/TakeLimit",
     "OpenIdService/GetConfiguration",
     "OpenIdService/GetJwks",
@@ -225,12 +229,13 @@ async def _outcome(rpc: "Rpc", method: MethodDescriptor, metadata: "Metadata") -
     """Call with an empty request, and return how it failed, if it did."""
     path = f"/{method.containing_service.full_name}/{method.name}"
     kind = rpc.channel.unary_stream if method.server_streaming else rpc.channel.unary_unary
-    callable_: Any = kind(
+    callable_: Any = (rpc.channel.stream_unary if method.client_streaming else kind)(
         path,
         request_serializer=message_factory.GetMessageClass(method.input_type).SerializeToString,
         response_deserializer=message_factory.GetMessageClass(method.output_type).FromString,
     )
-    call = callable_(message_factory.GetMessageClass(method.input_type)(), metadata=metadata)
+    request = message_factory.GetMessageClass(method.input_type)()
+    call = callable_(iter([request]) if method.client_streaming else request, metadata=metadata)
     try:
         if method.server_streaming:
             await call.read()

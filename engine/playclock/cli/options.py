@@ -57,6 +57,18 @@ def archive_option(command: Command) -> Command:
     )(command)
 
 
+def blobs_option(command: Command) -> Command:
+    """Add --blobs."""
+    return click.option(
+        "--blobs",
+        metavar="PLACE",
+        envvar="PLAYCLOCK_BLOBS",
+        show_envvar=True,
+        help="Where images of games lie: a folder, s3://BUCKET/PREFIX?endpoint=URL or none. "
+        "Default: beside the store, play-blobs for play.db; none for Redis.",
+    )(command)
+
+
 def http_option(command: Command) -> Command:
     """Add --http."""
     return click.option(

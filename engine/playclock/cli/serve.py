@@ -15,6 +15,7 @@ from playclock.cli.options import (
     DEFAULT_GRPC,
     FILE,
     archive_option,
+    blobs_option,
     config_option,
     http_option,
     insecure_option,
@@ -42,6 +43,7 @@ from playclock.tomltable import Printed
 )
 @store_option
 @archive_option
+@blobs_option
 @http_option
 @click.option(
     "--grpc",
@@ -90,6 +92,7 @@ def serve(
     provision: Path | None,
     store: str,
     archive: str | None,
+    blobs: str | None,
     http: Address,
     grpc: Address,
     workers: int,
@@ -123,6 +126,7 @@ def serve(
             "PLAYCLOCK_CONFIG": config,
             "PLAYCLOCK_STORE": store,
             "PLAYCLOCK_ARCHIVE": archive,
+            "PLAYCLOCK_BLOBS": blobs,
             "PLAYCLOCK_TLS_CERT": files and files.certificate,
             "PLAYCLOCK_TLS_KEY": files and files.key,
             "PLAYCLOCK_TLS_CLIENT_CA": tls_client_ca,
@@ -146,6 +150,7 @@ def serve(
     plan = Plan(
         store=store,
         archive=archive,
+        blobs=blobs,
         http=http,
         grpc=grpc,
         settings=rules,

@@ -14,6 +14,8 @@ import playclock_http
 from playclock import provisioning
 from playclock.archive.errors import ArchiveNotInstalled
 from playclock.archive.urls import archive_beside, open_archive
+from playclock.blobs.base import BlobsError
+from playclock.blobs.urls import blobs_beside
 from playclock.callbacks import Poster
 from playclock.cli.addresses import Address, bind
 from playclock.cli.applying import apply_file
@@ -28,6 +30,7 @@ from playclock.cli.tuning import settle
 from playclock.engine import Engine
 from playclock.engine.sealing import Sealer
 from playclock.engine.timekeeper import keep_time
+from playclock.images.opening import ImagesNotInstalled, open_images
 from playclock.masterkeys import MasterKeys, open_sealer
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.rpc.partner import connect
@@ -40,8 +43,10 @@ if TYPE_CHECKING:
     from prometheus_client.registry import Collector
 
     from playclock.archive.archiving import ArchiveOfStore
+    from playclock.images.keeper import ImageKeeper
 
 NO_ARCHIVE: Final = "none"
+NO_BLOBS: Final = "none"
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +57,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     store: str
     archive: str | None
     """None for the one beside the store, `none` for none."""
+    blobs: str | None = None
+    """The same for what images lie in."""
     http: Address
     grpc: Address
     settings: Settings
@@ -103,6 +110,9 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
         parts.push_async_callback(archive.close)
     poster = Poster(plan.settings.security.outgoing_networks, timeout_ms=plan.settings.wallet.timeout_ms)
     parts.callback(poster.close)
+    images = await _open_images(plan)
+    if images is not None:
+        parts.push_async_callback(images.close)
     engine = await parts.enter_async_context(
         Engine(
             store,
@@ -114,6 +124,7 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
             connect=connect,
             limits=plan.settings.limits,
             links=plan.settings.links,
+            images=images,
             shares_limits=True if plan.shares else None,
             sealer=_sealer(plan),
             wallet=plan.settings.wallet,
@@ -174,6 +185,19 @@ async def _open_archive(plan: Plan, store: Store) -> "ArchiveOfStore | None":
 
 def _archive_url(plan: Plan) -> str | None:
     return plan.archive or archive_beside(plan.store)
+
+
+async def _open_images(plan: Plan) -> "ImageKeeper | None":
+    place = plan.blobs or blobs_beside(plan.store)
+    if place is None or place == NO_BLOBS:
+        return None
+    try:
+        return await open_images(place, url=plan.settings.playfun.images_url)
+    except BlobsError as error:
+        if plan.blobs or not isinstance(error, ImagesNotInstalled):
+            raise Failure(str(error)) from None
+        _log.warning("no images are kept", extra={"fields": {"cause": str(error)}})
+        return None
 
 
 async def _start_grpc(engine: Engine, address: Address, identity: ServerIdentity | None, *, shared: bool) -> Server:

@@ -26,6 +26,7 @@ from playclock.engine.feed import Feed
 from playclock.engine.games import Games
 from playclock.engine.heartbeats import Heartbeats
 from playclock.engine.history import FilledArchive, History, NoHistory
+from playclock.engine.images import Images, NoImages
 from playclock.engine.keys import Keys
 from playclock.engine.keyuses import KeyUses
 from playclock.engine.launches import Launches
@@ -88,6 +89,7 @@ class Engine:
         wallet: WalletRules | None = None,
         post: Post | None = None,
         openid: OpenIdRules | None = None,
+        images: Images | None = None,
     ) -> None:
         """Put an engine together; `background` False leaves out sweeps, pulse, estate polling and archiving.
 
@@ -95,16 +97,16 @@ class Engine:
         the partners of the estate. `limits`, and the rules of `links` and `openid`, are the default ones unless given. What was
         counted of limits is shared with other processes if `shares_limits`; left out, where the store lies on a server that
         many can share. `sealer` encrypts secrets in the store; without one they lie there as they are. `wallet` is how long
-        its agents have; `post` takes callbacks to them: without it nobody can bet.
+        its agents have; `post` takes callbacks to them: without it nobody can bet. `images` keeps
+        pictures of games; without it there are none.
         """
         self.clock = clock or SystemClock()
         self.timers = timers or Timers()
         self.store = store or MemoryStore()
-        records = Records(self.store)
         context = Context(
             clock=self.clock,
             timers=self.timers,
-            records=records,
+            records=Records(self.store),
             limits=limits or LimitRules(),
             shares_limits=isinstance(self.store, TellsTime) if shares_limits is None else shares_limits,
         )
@@ -145,6 +147,7 @@ class Engine:
         self.player_sessions = PlayerSessions(context, self.players)
         self.sweeper = Sweeper(context, self.launches, self.transfers, bets, self.player_sessions)
         self.closer = Closer(context, self.partners)
+        self.images: Final[Images] = images or NoImages()
         self.draining = False
         """Whether health checks should send new callers elsewhere."""
         self.store_answers = True

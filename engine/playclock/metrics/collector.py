@@ -53,6 +53,7 @@ class EngineCollector(Collector):
         yield _one(of.UNAVAILABLE, engine.context.records.unavailable)
         yield from _counted(of.OF_STORE, engine.store)
         yield from _counted(of.OF_ARCHIVE, engine.archive)
+        yield _many(of.IMAGES, _by_name(engine.images.outcomes()))
         yield _many(of.PROVIDER_CALLS, engine.counts.provider_calls.copy().items())
         yield _many(of.CIRCUIT_OPEN, _by_name(engine.partners.circuits))
         yield _many(of.AGENT_CALLS, engine.counts.agent_calls.copy().items())

@@ -34,6 +34,8 @@ ACCESS: Final[dict[str, tuple[Role, ...]]] = {
     "GameLinkService/CreateGameLink": (_AGENT, _OPERATOR, _SERVICE),
     "GameLinkService/ListAgentGames": (_AGENT, _OPERATOR, _SERVICE),
     "GameLinkService/VerifyDemoToken": (_GAME, _OPERATOR, _SERVICE),
+    "ImageService/GetImage": (_DEVELOPER, _OPERATOR, _SERVICE),
+    "ImageService/PutImage": (_DEVELOPER, _OPERATOR, _SERVICE),
     "KeyService/CreateKey": (_OPERATOR,),
     "KeyService/ExpireKey": (_OPERATOR,),
     "KeyService/ListKeys": (_OPERATOR,),

@@ -30,6 +30,7 @@ from playclock.rpc.game_link import GameLinkServicer
 from playclock.rpc.gate import Gate
 from playclock.rpc.health import SERVICE as HEALTH
 from playclock.rpc.health import HealthServicer
+from playclock.rpc.image import ImageServicer
 from playclock.rpc.key import KeyServicer
 from playclock.rpc.launch import LaunchServicer
 from playclock.rpc.limit import LimitServicer
@@ -46,6 +47,7 @@ from playclock.v1 import (
     auth_service_pb2,
     catalog_service_pb2,
     game_link_service_pb2,
+    image_service_pb2,
     key_service_pb2,
     launch_service_pb2,
     limit_service_pb2,
@@ -68,6 +70,7 @@ _QUIET: Final = frozenset(
         "VerifyRequest",
         "SignRequest",
         "GetSession",
+        "GetImage",
         "ListSessions",
         "HeartbeatLaunch",
         "ListAgentGames",
@@ -122,6 +125,10 @@ class StreamMethod(Method):
     """One request, a stream of responses."""
 
 
+class UploadMethod(Method):
+    """A stream of requests, one response. Nothing of the stream is taken before its caller is let in."""
+
+
 class Peer(Protocol):
     """Tells the connection's other end."""
 
@@ -142,6 +149,7 @@ class Dispatcher:
             (auth_service_pb2, "AuthService", AuthServicer(engine)),
             (catalog_service_pb2, "CatalogService", CatalogServicer(engine)),
             (game_link_service_pb2, "GameLinkService", GameLinkServicer(engine)),
+            (image_service_pb2, "ImageService", ImageServicer(engine)),
             (key_service_pb2, "KeyService", KeyServicer(engine)),
             (launch_service_pb2, "LaunchService", LaunchServicer(engine)),
             (limit_service_pb2, "LimitService", LimitServicer(engine)),
@@ -162,7 +170,7 @@ class Dispatcher:
     async def unary(
         self,
         method: Method,
-        request: Message,
+        request: Message | AsyncIterator[Message],
         metadata: Metadata,
         peer: Peer,
         *,
@@ -170,7 +178,7 @@ class Dispatcher:
         fallback: Caller | None = None,
         identify: Identify = unidentified,
     ) -> Message:
-        """Answer a call. Raises Failure."""
+        """Answer a call; the request of an UploadMethod is a stream. Raises Failure."""
         began_ns = perf_counter_ns()
         code = CANCELLED
         suspicion = None
@@ -242,7 +250,9 @@ class Dispatcher:
             if not hasattr(servicer, descriptor.name):
                 continue  # the health library knows a List that is too new to be relied on
             name = f"/{service.full_name}/{descriptor.name}"
-            kind = StreamMethod if descriptor.server_streaming else UnaryMethod
+            kind: type[Method] = UploadMethod if descriptor.client_streaming else UnaryMethod
+            if descriptor.server_streaming:
+                kind = StreamMethod
             request_type = getattr(module, descriptor.input_type.name)
             response_type = getattr(module, descriptor.output_type.name)
             handler, calls = getattr(servicer, descriptor.name), self.engine.counts.calls_of(name)

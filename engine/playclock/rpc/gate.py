@@ -58,6 +58,7 @@ FOR_GAMES: Final = frozenset(method for method in ESSENTIAL if Role.GAME in ACCE
 
 FOR_FACADES: Final = frozenset(
     {
+        "/playclock.v1.ImageService/GetImage",
         "/playclock.v1.LimitService/TakeLimit",
         "/playclock.v1.OpenIdService/GetConfiguration",
         "/playclock.v1.OpenIdService/GetJwks",

@@ -5,7 +5,7 @@ sound because neither side changes a message once it is handed over.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable
 from typing import Any, NoReturn, Self
 
 import grpc
@@ -66,13 +66,13 @@ class InProcessChannel(grpc.aio.Channel):
         """Return what calls a method with a stream of responses."""
         return StreamCallable(self._dispatcher, self._method(method), self._metadata, self._fallback)
 
-    def stream_unary(self, method: str, *_: object, **__: object) -> NoReturn:
-        """Raise: no method takes a stream."""
-        raise NotImplementedError(f"{method} takes a stream of requests; no method of playclock does")
+    def stream_unary(self, method: str, *_: object, **__: object) -> "UploadCallable":  # type: ignore[override]
+        """Return what calls a method that takes a stream of requests."""
+        return UploadCallable(self._dispatcher, self._method(method), self._metadata, self._fallback)
 
     def stream_stream(self, method: str, *_: object, **__: object) -> NoReturn:
-        """Raise: no method takes a stream."""
-        raise NotImplementedError(f"{method} takes a stream of requests; no method of playclock does")
+        """Raise: no method does both."""
+        raise NotImplementedError(f"{method} takes and gives a stream; no method of playclock does both")
 
     def _method(self, name: str | bytes) -> Method | str:
         text = name.decode() if isinstance(name, bytes) else name
@@ -104,7 +104,7 @@ class UnaryCallable(_Callable):
         """
         return self._call(request, self._metadata if metadata is None else (*self._metadata, *metadata), timeout)
 
-    async def _call(self, request: Message, metadata: Metadata, timeout_sec: float | None) -> Message:
+    async def _call(self, request: Message | AsyncIterator[Message], metadata: Metadata, timeout_sec: float | None) -> Message:
         try:
             answer = self._dispatcher.unary(self._known(), request, metadata, _no_peer, trusted=True, fallback=self._fallback)
             return await within(timeout_sec, answer)
@@ -112,6 +112,31 @@ class UnaryCallable(_Callable):
             raise _rpc_error(failure) from None
         except TimeoutError:
             raise _deadline_error() from None
+
+
+class UploadCallable(UnaryCallable):
+    """Calls a method that takes a stream of requests: an iterator of them, asynchronous or not."""
+
+    def __call__(  # type: ignore[override] # as gRPC's callables differ
+        self,
+        request_iterator: Iterable[Message] | AsyncIterable[Message],
+        *,
+        timeout: float | None = None,
+        metadata: Metadata | None = None,
+        **_: object,
+    ) -> Coroutine[Any, Any, Any]:
+        """Return the call, to be awaited. Raises grpc.aio.AioRpcError as a call over a socket would."""
+        sent = self._metadata if metadata is None else (*self._metadata, *metadata)
+        return self._call(_each(request_iterator), sent, timeout)
+
+
+async def _each(requests: Iterable[Message] | AsyncIterable[Message]) -> AsyncIterator[Message]:
+    if isinstance(requests, AsyncIterable):
+        async for request in requests:
+            yield request
+        return
+    for request in requests:
+        yield request
 
 
 class StreamCallable(_Callable):

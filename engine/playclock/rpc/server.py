@@ -12,7 +12,7 @@ from grpc_status.rpc_status import to_status
 from playclock.engine import Engine
 from playclock.rpc.authenticate import Metadata
 from playclock.rpc.call import ClientIdentity, Identify, unidentified
-from playclock.rpc.dispatch import Dispatcher, Method, StreamMethod
+from playclock.rpc.dispatch import Dispatcher, Method, StreamMethod, UploadMethod
 from playclock.rpc.health import SERVICE as HEALTH
 from playclock.rpc.status import Failure
 
@@ -136,6 +136,12 @@ def _handler(dispatcher: Dispatcher, method: Method, identify: "IdentifyIn") -> 
             request_deserializer=method.request_type.FromString,
             response_serializer=method.response_type.SerializeToString,
         )
+    if isinstance(method, UploadMethod):
+        return grpc.stream_unary_rpc_method_handler(
+            _unary(dispatcher, method, identify),
+            request_deserializer=method.request_type.FromString,
+            response_serializer=method.response_type.SerializeToString,
+        )
     return grpc.unary_unary_rpc_method_handler(
         _unary(dispatcher, method, identify),
         request_deserializer=method.request_type.FromString,
@@ -143,10 +149,8 @@ def _handler(dispatcher: Dispatcher, method: Method, identify: "IdentifyIn") -> 
     )
 
 
-def _unary(
-    dispatcher: Dispatcher, method: Method, identify: "IdentifyIn"
-) -> "Callable[[Message, Context], Awaitable[Message]]":
-    async def answer(request: Message, context: "Context") -> Message:
+def _unary(dispatcher: Dispatcher, method: Method, identify: "IdentifyIn") -> "Callable[[Any, Context], Awaitable[Message]]":
+    async def answer(request: Message | AsyncIterator[Message], context: "Context") -> Message:
         metadata = cast("Metadata", context.invocation_metadata() or ())
         try:
             return await dispatcher.unary(method, request, metadata, context.peer, trusted=False, identify=identify(context))

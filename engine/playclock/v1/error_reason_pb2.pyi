@@ -271,6 +271,27 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "POINTS_EXCEEDED", "domain": "playclock",
          "metadata": {"cap": "max_score_per_session", "maximum": "1000", "value": "1200", "player": "x:ann", "entry": "3"}}
     """
+    ERROR_REASON_INVALID_IMAGE: _ErrorReason.ValueType  # 51
+    """The image cannot be kept. The message is for whoever has chosen it; the metadata names the problem: NO_IMAGE, INVALID_BASE64,
+    BASE64_TOO_LARGE, FILE_TOO_LARGE, UNSUPPORTED_FORMAT, DAMAGED, TOO_MANY_PIXELS or TOO_MANY_FRAMES.
+
+        {"reason": "INVALID_IMAGE", "domain": "playclock", "metadata": {"problem": "UNSUPPORTED_FORMAT"}}
+    """
+    ERROR_REASON_IMAGE_NOT_FOUND: _ErrorReason.ValueType  # 52
+    """There is no such image.
+
+        {"reason": "IMAGE_NOT_FOUND", "domain": "playclock"}
+    """
+    ERROR_REASON_NO_IMAGES: _ErrorReason.ValueType  # 53
+    """This server keeps no images: its operator has named no place for them.
+
+        {"reason": "NO_IMAGES", "domain": "playclock"}
+    """
+    ERROR_REASON_IMAGES_UNAVAILABLE: _ErrorReason.ValueType  # 54
+    """The place where images lie cannot be reached, or too many images are on their way. RetryInfo says when to try again.
+
+        {"reason": "IMAGES_UNAVAILABLE", "domain": "playclock"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason names what went wrong. It travels as the reason of a google.rpc.ErrorInfo whose domain is "playclock", without
@@ -526,5 +547,26 @@ named, and the entry of a batch, counted from 0.
 
     {"reason": "POINTS_EXCEEDED", "domain": "playclock",
      "metadata": {"cap": "max_score_per_session", "maximum": "1000", "value": "1200", "player": "x:ann", "entry": "3"}}
+"""
+ERROR_REASON_INVALID_IMAGE: ErrorReason.ValueType  # 51
+"""The image cannot be kept. The message is for whoever has chosen it; the metadata names the problem: NO_IMAGE, INVALID_BASE64,
+BASE64_TOO_LARGE, FILE_TOO_LARGE, UNSUPPORTED_FORMAT, DAMAGED, TOO_MANY_PIXELS or TOO_MANY_FRAMES.
+
+    {"reason": "INVALID_IMAGE", "domain": "playclock", "metadata": {"problem": "UNSUPPORTED_FORMAT"}}
+"""
+ERROR_REASON_IMAGE_NOT_FOUND: ErrorReason.ValueType  # 52
+"""There is no such image.
+
+    {"reason": "IMAGE_NOT_FOUND", "domain": "playclock"}
+"""
+ERROR_REASON_NO_IMAGES: ErrorReason.ValueType  # 53
+"""This server keeps no images: its operator has named no place for them.
+
+    {"reason": "NO_IMAGES", "domain": "playclock"}
+"""
+ERROR_REASON_IMAGES_UNAVAILABLE: ErrorReason.ValueType  # 54
+"""The place where images lie cannot be reached, or too many images are on their way. RetryInfo says when to try again.
+
+    {"reason": "IMAGES_UNAVAILABLE", "domain": "playclock"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

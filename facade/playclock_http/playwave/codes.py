@@ -59,6 +59,11 @@ CODES: Final[Codes] = {
     "NO_ARCHIVE": (503, "SERVICE_UNAVAILABLE"),
     "ARCHIVE_UNAVAILABLE": (503, "SERVICE_UNAVAILABLE"),
     "PROVIDER_UNAVAILABLE": (503, "SERVICE_UNAVAILABLE"),
+    # Of images, which strangers fetch and no call of this dialect sends.
+    "INVALID_IMAGE": (400, "BAD_REQUEST"),
+    "IMAGE_NOT_FOUND": (404, "NOT_FOUND"),
+    "NO_IMAGES": (503, "SERVICE_UNAVAILABLE"),
+    "IMAGES_UNAVAILABLE": (503, "SERVICE_UNAVAILABLE"),
     # The facade's own.
     "NOT_FOUND": (404, "NOT_FOUND"),
     "METHOD_NOT_ALLOWED": (405, "METHOD_NOT_ALLOWED"),
