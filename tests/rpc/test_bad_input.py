@@ -243,6 +243,7 @@ def bad_provisioning() -> list[tuple[Provisioning, str]]:
         (Provisioning(launchers=[Launcher(id="l")]), "launchers[0].secret"),
         (Provisioning(agents=[Agent(name="A")]), "agents[0].id"),
         (Provisioning(agents=[Agent(id=1)]), "agents[0].name"),
+        (Provisioning(agents=[Agent(id=1, name="A", callback_url="x")]), "agents[0].callback_url"),
         (Provisioning(developers=[Developer(id="d", secret="s")]), "developers[0].id"),
         (Provisioning(developers=[Developer(id=UUID)]), "developers[0].secret"),
         (Provisioning(match_clients=[MatchClient(client_secret="s", game=GAME_ID)]), "match_clients[0].client_id"),
