@@ -6,6 +6,7 @@ saves at the same time, and the leaderboard is right in the same moment.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Final
 
 import msgspec
@@ -31,6 +32,8 @@ from playclock.errors import BadRequest, PointsExceeded
 ENTRIES_MAX: Final = 1_000
 """How many entries a batch may have."""
 LEADERS_DEFAULT: Final = 10
+SMALL_MAX: Final = 16
+"""How many entries a batch may have that shares its commit with others."""
 
 _SAVED: Final = b"saved"
 """The first answer to a request id: what else a repeat hears follows from its contents."""
@@ -89,8 +92,7 @@ class Points:
             await requests.claim(self._context, caller, request_id, contents)
         partition = int(game_id[:2], 16)
         batch = _Batch(game_id, entries, named, request_id)
-        # One at a time: a thousand entries are a commit for themselves, and many such in one would hold the store up.
-        async with self._saving.setdefault(partition, asyncio.Lock()):
+        async with self._turn(partition, len(entries)):
             try:
                 is_new = await self._context.turns.decide(
                     partition,
@@ -132,6 +134,10 @@ class Points:
         ((_, found),) = await self._context.records.load([leaders_key(game_id, number)], fresh=True)
         leaders = () if found is None else LEADERS.checked(found).leaders
         return core.name_of_day(number), leaders[: limit or LEADERS_DEFAULT]
+
+    def _turn(self, partition: int, number: int) -> AbstractAsyncContextManager[object]:
+        """Let large batches of a partition in one after another: many of them in one commit would hold the store up."""
+        return nullcontext() if number <= SMALL_MAX else self._saving.setdefault(partition, asyncio.Lock())
 
     async def _save(self, work: Work, caller: Caller, batch: _Batch) -> bool:
         """Save a batch, and return whether it was not saved before."""
