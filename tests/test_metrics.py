@@ -10,10 +10,12 @@ import pytest
 from playclock.archive.urls import open_archive
 from playclock.cli.workers_view import Collected
 from playclock.clock import HostClock, ManualClock, SteeredClock
+from playclock.core.catalog import Game
 from playclock.engine import Engine
 from playclock.engine.heartbeats import HeartbeatCall
+from playclock.engine.points import Entry
 from playclock.engine.timekeeper import keep_time
-from playclock.errors import SessionNotFound, StoreAway, TooMuchContention
+from playclock.errors import PointsExceeded, SessionNotFound, StoreAway, TooMuchContention
 from playclock.metrics import EngineCollector
 from playclock.metrics.registry import registry_of
 from playclock.rpc.inprocess import InProcessChannel
@@ -114,6 +116,19 @@ class TestSessions:
             ("BAD_REQUEST",): 1,
             ("SESSION_REPLACED",): 1,
         }
+
+
+class TestPoints:
+    async def test_are_counted_as_they_are_saved_and_refused(self, world: "World", shown: Shown) -> None:
+        engine, game_id = world.engine, "ab000000-2222-4333-8444-555555555555"
+        game = Game(id=game_id, number=9, name="G", brand="", image_url="", play_url="", demo_url="", max_score_per_session=5)
+        await engine.estate.apply([game])
+        await engine.player_sessions.issue(world.OPERATOR, game_id, "x:ann")
+        await engine.points.save(world.OPERATOR, game_id, [Entry("x:ann", 5), Entry("x:ben", 5)])
+        with pytest.raises(PointsExceeded):
+            await engine.points.save(world.OPERATOR, game_id, [Entry("x:ben", 5), Entry("x:ann", 1)])
+        assert (shown("points_saved_total"), shown("player_sessions_total")) == (2, 1)
+        assert shown.all("points_exceeded_total") == {("max_score_per_session",): 1}
 
 
 class TestCalls:

@@ -82,8 +82,7 @@ class TestTokens:
             assert await elsewhere.engine.player_sessions.validate(caller, token) == session
         clock.advance(0.001)
         assert await elsewhere.engine.player_sessions.validate(OWNER, token) is None
-        await world.engine.sweep()
-        await world.engine.sweep()
+        assert await world.engine.sweep() == 1
         assert await world.engine.store.get([player_session_key(GAME, session.id)]) == [None]
         assert await world.engine.sweep() == 0
 

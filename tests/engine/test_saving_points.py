@@ -111,6 +111,12 @@ class TestSaving:
         assert await board(world, limit=2) == [(player("x:player999"), 999), (player("x:player998"), 998)]
         assert await today(world, "x:player500") == (500, 500)
 
+    async def test_large_batches_and_small_ones_at_once_are_all_saved(self, world: "World", elsewhere: "World") -> None:
+        large = [(f"x:p{number}", 1) for number in range(100)]
+        batches = [large, large[:1], large[:16], large, large[:17]]
+        await asyncio.gather(*(save(there, *batch) for batch in batches for there in (world, elsewhere)))
+        assert [await today(world, f"x:p{number}") for number in (0, 15, 16, 99)] == [(10, 10), (8, 8), (6, 6), (4, 4)]
+
     @pytest.mark.parametrize(
         ("entries", "field"),
         [
@@ -264,6 +270,8 @@ class TestLeaderboards:
         await save(world, ("x:ann", 5))
         clock.advance(1)
         await save(world, ("x:ben", 1), ("x:nobody", 0))
+        clock.advance(1)
+        await save(world, ("x:ann", 0))
         ann, ben = player("x:ann"), player("x:ben")
         assert await board(world) == await board(world, date="2026-01-01") == [(ann, 5), (ben, 5)]
         clock.advance(DAY_SEC)
