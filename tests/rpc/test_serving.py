@@ -281,6 +281,7 @@ class TestServer:
             "playclock.v1.AuthService",
             "playclock.v1.CatalogService",
             "playclock.v1.GameLinkService",
+            "playclock.v1.ImageService",
             "playclock.v1.KeyService",
             "playclock.v1.LaunchService",
             "playclock.v1.LimitService",
