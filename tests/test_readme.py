@@ -79,6 +79,11 @@ def test_an_agent_gets_its_list_and_a_link_whose_token_is_redeemed(served: dict[
     assert answer["data"]["is_valid"] is True
 
 
+def test_a_developer_s_call_is_signed_locally(served: dict[str, str]) -> None:
+    script = block("A call by a developer", "sh").replace("127.0.0.1:8080", served["http"])
+    assert json.loads(run(["bash", "-eu"], script)) == {"id": "550e8400-e29b-41d4-a716-446655440000"}
+
+
 def test_the_session_by_grpc_ends_with_its_figures(served: dict[str, str]) -> None:
     script = block("A session by gRPC", "python").replace("127.0.0.1:50051", served["grpc"])
     printed = run([sys.executable, "-"], script)

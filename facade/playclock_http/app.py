@@ -11,30 +11,32 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from playclock_http import agents, oklp, openapi, playwave
+from playclock_http import agents, oklp, openapi, playfun, playwave
 from playclock_http.address import TrustedProxies
 from playclock_http.agents import operations as agent_operations
 from playclock_http.endpoint import Endpoint, Reply
 from playclock_http.health import Health
 from playclock_http.images import Images
 from playclock_http.incoming import MAX_BODY_BYTES, Incoming
+from playclock_http.playfun import operations as playfun_operations
 from playclock_http.playwave.codes import CODES
 from playclock_http.playwave.envelope import refuser
 from playclock_http.playwave.operations import OPERATIONS, SCHEMES
 from playclock_http.strict_json import MAX_DEPTH
 from playclock_http.upstream import Upstream
 
-_TITLE: Final = "playclock: the PlayWave API and the agent API"
+_TITLE: Final = "playclock: the PlayWave API, the agent API and the play.fun API"
 _DESCRIPTION: Final = (
     "Play sessions of PC cafes: one-time tokens, heartbeats, ends. And links with which an agent's players start games. "
-    "Every answer is in an envelope. "
+    "And developers' games, their players and points. Answers of the first two are in an envelope, errors of all. "
     f"Bodies are JSON of at most {MAX_BODY_BYTES} bytes and {MAX_DEPTH} levels, in UTF-8, with no key twice and "
     "numbers of 64 bits; an integer is written without a fraction. Fields that are not described are ignored."
 )
 
 
 def _wall_clock() -> datetime:
-    # Only the timestamps of error bodies: no decision and no bill hangs on it, and the facade cannot see the engine's clock.
+    # Only the timestamps of error bodies and of signatures that are asked for: no decision and no bill hangs on it,
+    # and the facade cannot see the engine's clock.
     return datetime.now(UTC)  # noqa: TID251
 
 
@@ -51,7 +53,8 @@ def make_app(
     `trusted_proxies` are the networks (CIDR) whose X-Forwarded-For is believed; the server in front of the app must not
     rewrite the client's address itself. `engine_token` proves the facade to a remote engine, which then believes what it
     hands on of launchers; an in-process channel needs none. `deadline_sec` bounds each call to the engine. `now` tells the
-    wall time of the timestamps in error bodies, as an aware datetime; by default the host's clock.
+    wall time of the timestamps in error bodies and in signatures that a developer has made, as an aware datetime; by default
+    the host's clock.
 
     Raises ValueError for a network, token or deadline that is none.
     """
@@ -62,6 +65,7 @@ def make_app(
         **playwave.endpoints(upstream, proxies, now),
         **agents.endpoints(upstream, proxies, now),
         **oklp.endpoints(upstream, proxies),
+        **playfun.endpoints(upstream, proxies, now),
         **Health(upstream).endpoints(refuse),
         **Images(upstream).endpoints(refuse),
         "/openapi.json": Endpoint({"GET": _openapi}, refuse),
@@ -91,10 +95,10 @@ async def _openapi(_incoming: Incoming) -> Reply:
 @cache
 def _document() -> bytes:
     described = openapi.describe(
-        (*OPERATIONS, *agent_operations.OPERATIONS),
+        (*OPERATIONS, *agent_operations.OPERATIONS, *playfun_operations.OPERATIONS),
         title=_TITLE,
         version="1",
         description=_DESCRIPTION,
-        schemes={**SCHEMES, **agent_operations.SCHEMES},
+        schemes={**SCHEMES, **agent_operations.SCHEMES, **playfun_operations.SCHEMES},
     )
     return msgspec.json.encode(described)

@@ -9,6 +9,8 @@ import pytest
 from playclock_http.agents.codes import CODES as AGENT_CODES
 from playclock_http.agents.operations import OPERATIONS as AGENT_OPERATIONS
 from playclock_http.fields import convert
+from playclock_http.playfun.codes import CODES as PLAYFUN_CODES
+from playclock_http.playfun.operations import OPERATIONS as PLAYFUN_OPERATIONS
 from playclock_http.playwave.codes import CODES
 from playclock_http.playwave.operations import OPERATIONS
 
@@ -24,6 +26,8 @@ SERVED = {
     ("POST", "/api/games/get_game_link_demo"),
     ("POST", "/api/games/list"),
 }
+PLAYFUN = {(operation.method, operation.path): operation for operation in PLAYFUN_OPERATIONS}
+"""What play.fun serves is held to its documents by its own tests; here, to the rules that hold for all."""
 
 
 @pytest.fixture
@@ -37,10 +41,15 @@ async def document(client: httpx.AsyncClient) -> dict[str, Any]:
 
 async def test_describes_every_call_that_is_served_and_no_other(client: httpx.AsyncClient, document: dict[str, Any]) -> None:
     described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
-    assert described == SERVED
+    assert described == SERVED | PLAYFUN.keys()
     for method, path in SERVED:
         assert (await client.request(method, path)).status_code == 401
         assert (await client.put(path)).headers["allow"] == method
+    for (method, path), operation in PLAYFUN.items():
+        answer = await client.put(path.replace("{", "").replace("}", ""))
+        assert method in answer.headers["allow"].split(", ")
+        if operation.security:
+            assert (await client.request(method, path)).status_code == 401
 
 
 async def test_every_reference_leads_to_a_schema_and_every_schema_is_used(document: dict[str, Any]) -> None:
@@ -49,8 +58,8 @@ async def test_every_reference_leads_to_a_schema_and_every_schema_is_used(docume
 
 
 async def test_every_call_has_a_body_schema_its_security_and_all_its_statuses(document: dict[str, Any]) -> None:
-    for item in document["paths"].values():
-        for operation in item.values():
+    for path in {path for _, path in SERVED}:
+        for operation in document["paths"][path].values():
             assert operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
             assert {"200", "400", "401", "403", "408", "429", "500", "503", "504"} <= set(operation["responses"])
             for scheme in operation["security"][0]:
@@ -71,6 +80,7 @@ async def test_every_status_of_the_table_is_described_somewhere(document: dict[s
     }
     assert {status for status, _ in CODES.values()} - described == {405}
     assert {status for status, _ in AGENT_CODES.values()} - described == {405}
+    assert set(PLAYFUN_CODES.values()) - described == {405}
 
 
 async def test_every_documented_code_of_an_agent_s_call_is_described_there(document: dict[str, Any]) -> None:
@@ -98,10 +108,10 @@ async def test_patterns_lengths_and_ranges_come_from_the_declarations(document: 
 
 
 def test_the_examples_pass_the_checks_that_the_calls_make() -> None:
-    for operation in (*OPERATIONS, *AGENT_OPERATIONS):
-        assert operation.body is not None
-        assert operation.body_example is not None
-        convert(dict(operation.body_example), operation.body)
+    for operation in (*OPERATIONS, *AGENT_OPERATIONS, *PLAYFUN_OPERATIONS):
+        assert (operation.body is None) == (operation.body_example is None)
+        if operation.body is not None and operation.body_example is not None:
+            convert(dict(operation.body_example), operation.body)
         for answer in operation.answers.values():
             for example in answer.examples.values():
                 assert any(_fits(example, body) for body in answer.bodies)

@@ -27,6 +27,8 @@ PLAYER = "261"
 GAME_NUMBER = 123
 AGENT = 1
 AGENT_TOKEN = "openapi-agent-token"
+DEVELOPER = "550e8400-e29b-41d4-a716-446655440000"
+DEVELOPER_SECRET = "openapi-developer-secret"
 CONTEXT = {"language": "ru", "currency": "RUB", "home_url": "https://example.com", "ip": "192.168.1.1"}
 """What an agent says of a player and the schema does not know: what a language or a currency is."""
 
@@ -72,7 +74,16 @@ class Agent(requests.auth.AuthBase):
         return request
 
 
-schemathesis.auth.set_from_requests(Agent()).apply_to(path_regex="^/api/games/")  # type: ignore[attr-defined]
+class Developer(requests.auth.AuthBase):
+    """Signs method and path."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the header."""
+        timestamp = str(_clock.now_ms() + next(_numbers) % 1000)  # a signature that came before is another one's repeat
+        text = "\n".join([str(request.method).lower(), urlsplit(str(request.url)).path.lower(), timestamp])
+        signature = hmac.new(DEVELOPER_SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
+        request.headers["Authorization"] = f"HMAC-SHA256 apiKey={DEVELOPER}, signature={signature}, timestamp={timestamp}"
+        return request
 
 
 @schemathesis.auth(refresh_interval=None).apply_to(path_regex="^/v1/launcher/")
@@ -90,6 +101,8 @@ class LauncherUnlessLeftOut:
         case._auth = data
 
 
+schemathesis.auth.set_from_requests(Agent()).apply_to(path_regex="^/api/games/")  # type: ignore[attr-defined]
+schemathesis.auth.set_from_requests(Developer()).apply_to(path_regex="^/(user/me|games|play)")  # type: ignore[attr-defined]
 schemathesis.auth.set_from_requests(GameServer()).apply_to(path_regex="^/v1/game/")  # type: ignore[attr-defined]
 
 
@@ -125,9 +138,14 @@ def before_call(_context: schemathesis.HookContext, case: schemathesis.Case[Any]
         case.query = {"game_session_id": f"gs_{GAME}", **(case.query or {})}  # an end names its session there or in the body
     if not isinstance(case.body, dict):
         return
+    if case.operation.path == "/user/hmac-signature" and case.meta is not None and case.meta.generation.mode.is_positive:
+        case.body.setdefault("secretKey", DEVELOPER_SECRET)  # it is there or in apiSecret
+        case.body["secretKey"] = case.body["secretKey"] or DEVELOPER_SECRET
     body = {name: _of_64_bits(value) for name, value in case.body.items()}
     if case.operation.path.startswith("/api/games/"):
         _agents(body)
+    elif case.operation.path == "/user/hmac-signature":
+        _developers(body)
     elif next(_numbers) % 2:
         for name, make in THERE.items():
             if _looks_good(case.body.get(name)):
@@ -147,6 +165,13 @@ def _agents(body: dict[str, Any]) -> None:
         if _is_integer(body.get("game_id")):
             body["game_id"] = GAME_NUMBER
         body.update({name: good for name, good in CONTEXT.items() if isinstance(body.get(name), str) and body[name]})
+
+
+def _developers(body: dict[str, Any]) -> None:
+    """Let the secret be the developer's in every second order, or all would end there."""
+    named = [name for name in ("secretKey", "apiSecret") if isinstance(body.get(name), str) and body[name]]
+    if next(_numbers) % 2 and named and isinstance(body.get("apiKey"), str) and body["apiKey"]:
+        body.update({"apiKey": DEVELOPER, **dict.fromkeys(named, DEVELOPER_SECRET)})
 
 
 def _is_integer(value: object) -> bool:

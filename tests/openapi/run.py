@@ -18,6 +18,7 @@ _LIMITS: Final = {
     "PLAYCLOCK_LIMITS_WRONG_CREDENTIALS_PER_ADDRESS": "none",
     "PLAYCLOCK_LIMITS_REFUSED_OTTS_PER_ADDRESS": "none",
     "PLAYCLOCK_LIMITS_REFUSED_OTTS_PER_KEY": "none",
+    "PLAYCLOCK_LIMITS_PLAYFUN_PER_ADDRESS": "none",
 }
 """Whoever tries everything guesses a lot, and would hear of nothing but that."""
 

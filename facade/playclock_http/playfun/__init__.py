@@ -1,0 +1,26 @@
+"""The play.fun dialect: developers' games, as its vendor documents it and as its published server SDK calls it."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from playclock_http.address import TrustedProxies
+from playclock_http.endpoint import Endpoint
+from playclock_http.playfun.door import Door
+from playclock_http.playfun.envelope import refuse
+from playclock_http.playfun.users import Users
+from playclock_http.upstream import Upstream
+
+ROOTS: Final = ("/user", "/games", "/play")
+
+
+def endpoints(upstream: Upstream, proxies: TrustedProxies, now: Callable[[], datetime]) -> dict[str, Endpoint]:
+    """Return the dialect's endpoints by path; the last ones are for whatever else its roots have."""
+    door = Door(upstream, proxies)
+    users = Users(upstream, door, now)
+    elsewhere = Endpoint({}, refuse)
+    return {
+        "/user/hmac-signature": Endpoint({"POST": users.sign}, refuse),
+        "/user/me": Endpoint({"GET": users.me}, refuse),
+        **{path: elsewhere for root in ROOTS for path in (root, f"{root}/{{rest:path}}")},
+    }

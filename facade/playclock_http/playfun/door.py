@@ -1,0 +1,61 @@
+"""Who comes in: strangers, a bounded number from each address, and developers by their signature."""
+
+from typing import Final
+
+import grpc
+from playclock.v1 import auth_service_pb2
+from playclock.v1.limit_service_pb2 import ADDRESS_LIMIT_PLAYFUN
+
+from playclock_http.address import TrustedProxies
+from playclock_http.incoming import Incoming
+from playclock_http.ratelimit import AddressLimit, Headers
+from playclock_http.refusal import Refusal
+from playclock_http.upstream import Metadata, Upstream
+
+_AUTHORIZATION_MAX: Final = 1024
+"""How much of the header the engine gets to see: no signature is as long."""
+
+
+class Door:
+    """Counts strangers, and hands signatures on to the engine, which alone can tell what they are worth.
+
+    Signed calls have the engine's limits, by developer, and by address for wrong signatures.
+    """
+
+    def __init__(self, upstream: Upstream, proxies: TrustedProxies) -> None:
+        self._limit = AddressLimit(upstream, proxies, ADDRESS_LIMIT_PLAYFUN)
+        self._upstream = upstream
+        self._proxies = proxies
+
+    async def stranger(self, incoming: Incoming) -> Headers:
+        """Count an unsigned call; return the headers that tell what is left. Raises AioRpcError (RATE_LIMITED)."""
+        return await self._limit.take(incoming)
+
+    async def developer(self, incoming: Incoming) -> Metadata:
+        """Return the metadata by which the engine learns who signed.
+
+        A call without Authorization is a stranger's. Raises Refusal for it (INVALID_SIGNATURE), AioRpcError (RATE_LIMITED).
+        """
+        values = incoming.every(b"authorization")
+        if not values:
+            await self.stranger(incoming)
+            message = "the header Authorization is missing"
+            raise Refusal("INVALID_SIGNATURE", message, status=grpc.StatusCode.UNAUTHENTICATED)
+        # Two are one too many, and a third says nothing new.
+        told = [value[:_AUTHORIZATION_MAX].decode("latin-1") for value in values[:2]]
+        return self.credentials(incoming, incoming.method, incoming.path, told)
+
+    def credentials(self, incoming: Incoming, method: str, path: str, authorization: list[str]) -> Metadata:
+        """Return the metadata that shows a signature over method and path, sent by whom the request came from."""
+        signed = auth_service_pb2.SignedHttpRequest(
+            scheme=auth_service_pb2.SIGNATURE_SCHEME_PLAYFUN,
+            http_method=method,
+            http_path=path,
+            headers=[auth_service_pb2.HttpHeader(name="Authorization", value=value) for value in authorization],
+        )
+        return (
+            ("x-signed-request-bin", signed.SerializeToString()),
+            ("x-request-id", incoming.request_id),
+            *self._upstream.authorization,
+            *self._upstream.handing_on(self._proxies.caller(incoming.peer, incoming.forwarded)),
+        )

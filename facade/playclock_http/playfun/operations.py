@@ -1,0 +1,55 @@
+"""The play.fun dialect as data, for its OpenAPI document: every call, what it takes and everything that it may answer."""
+
+from typing import Final
+
+from playclock_http.operation import Operation
+from playclock_http.playfun import user_schemas
+from playclock_http.playfun.answers import answers
+
+SCHEMES: Final = {
+    "DeveloperSignature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "HMAC-SHA256 apiKey=…, signature=…, timestamp=… with commas or spaces between. The signature is the "
+        "lower-case hex of HMAC-SHA256(secret key, METHOD\\nPATH\\nTIMESTAMP), method and path in lower case, the path without "
+        "the query, the timestamp in Unix milliseconds or seconds.",
+    },
+}
+_SIGNED: Final = ("DeveloperSignature",)
+
+USER_OPERATIONS: Final = (
+    Operation(
+        method="POST",
+        path="/user/hmac-signature",
+        name="signRequest",
+        tag="User",
+        summary="Generate an HMAC signature",
+        description="For clients that cannot sign. Better sign locally: the secret then stays where it is, "
+        "and a call is one request.",
+        body=user_schemas.SignatureOrder,
+        body_example={
+            "secretKey": "your-secret-key",
+            "method": "POST",
+            "path": "/games",
+            "apiKey": "550e8400-e29b-41d4-a716-446655440000",
+        },
+        answers=answers(
+            user_schemas.SignatureAnswer,
+            {"data": {"signature": "HMAC-SHA256 apiKey=your-api-key signature=abc123... timestamp=1234567890"}},
+            body=True,
+        ),
+    ),
+    Operation(
+        method="GET",
+        path="/user/me",
+        name="getMe",
+        tag="User",
+        summary="Get the caller",
+        description="Who signed this request.",
+        security=_SIGNED,
+        answers=answers(user_schemas.User, {"id": "550e8400-e29b-41d4-a716-446655440000"}),
+    ),
+)
+
+OPERATIONS: Final = (*USER_OPERATIONS,)
