@@ -76,10 +76,13 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     "playclock.tomllines": FILES,
     "playclock.tomltable": FILES,
     "playclock.masterkeys": ("playclock.engine.sealing", "playclock.tomlfile", "playclock.tomltable"),
+    "playclock.openid_settings": ("playclock.core.fields", "playclock.core.openid", *FILES),
     "playclock.settings": (
         "playclock.core.fields",
         "playclock.core.limits",
         "playclock.core.links",
+        "playclock.core.openid",
+        "playclock.openid_settings",
         "playclock.core.points",
         "playclock.core.timers",
         "playclock.core.wallet",

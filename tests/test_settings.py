@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 
@@ -6,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from playclock.core.limits import LimitRules, Quota
 from playclock.core.links import LinkRules
+from playclock.core.openid import OpenIdRules
 from playclock.core.timers import Timers
 from playclock.core.wallet import WalletRules
 from playclock.settings import LIMIT_BOUNDS, Security, Settings, load
@@ -35,6 +37,38 @@ def test_the_example_file_has_the_defaults_and_development_values() -> None:
         timers=Timers(),
         security=Security(trusted_proxies=("127.0.0.1/32",), operator_tokens=("dev-operator-token",)),
     )
+
+
+class TestOpenId:
+    def test_the_file_and_the_variables(self, settings_file: Path) -> None:
+        settings_file.write_text('[openid]\nbase_url = "https://play.example.com/a"\nrealm = "r"\ntoken_life = 60\n')
+        rules = OpenIdRules(base_url="https://play.example.com/a", realm="r", token_life_ms=60_000)
+        assert load(settings_file, {}).openid == rules
+        environ = {"PLAYCLOCK_OPENID_BASE_URL": "http://[::1]:8080", "PLAYCLOCK_OPENID_TOKEN_LIFE": "3600"}
+        rules = OpenIdRules(base_url="http://[::1]:8080", realm="r", token_life_ms=3_600_000)
+        assert load(settings_file, environ).openid == rules
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("base_url", "https://play.example.com/"),
+            ("base_url", "ftp://play.example.com"),
+            ("base_url", "https://user:password@play.example.com"),
+            ("base_url", "https://play.example.com?a"),
+            ("base_url", "https://play.example.com:port"),
+            ("base_url", "https://"),
+            ("realm", "a/b"),
+            ("token_life", 59),
+            ("token_life", 3_601),
+            ("token_life", 1.5),
+        ],
+    )
+    def test_what_makes_no_sense_is_named(self, settings_file: Path, key: str, value: object) -> None:
+        settings_file.write_text(f"[openid]\n{key} = {json.dumps(value)}\n")
+        (problem,) = problems_of(settings_file)
+        assert problem.startswith(f"2: [openid]: '{key}'"), problem
+        (problem,) = problems_of(None, **{f"PLAYCLOCK_OPENID_{key.upper()}": str(value)})
+        assert problem.startswith(f"PLAYCLOCK_OPENID_{key.upper()}: expected "), problem
 
 
 def test_durations_are_seconds_with_fractions(settings_file: Path) -> None:

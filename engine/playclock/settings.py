@@ -15,9 +15,12 @@ import msgspec
 from playclock.core.fields import certificate_name_problem, currency_problem
 from playclock.core.limits import CALLS_MAX, WINDOW_SEC_MAX, LimitRules, Quota
 from playclock.core.links import DEMO_BALANCE_MAX, DEMO_BALANCE_MICROS, LinkRules
+from playclock.core.openid import OpenIdRules
 from playclock.core.points import RETENTION_MIN_MS
 from playclock.core.timers import Timers
 from playclock.core.wallet import WalletRules
+from playclock.openid_settings import KEYS as OPENID_KEYS
+from playclock.openid_settings import openid_of_variables, read_openid
 from playclock.tomlfile import ConfigurationError, TomlFile, did_you_mean
 from playclock.tomltable import DURATION_BOUNDS, Printed, Table, is_token, network, to_milliseconds
 
@@ -52,6 +55,7 @@ LINK_KEYS: Final = ("demo_balance", "currencies")
 MICROS: Final = 1_000_000
 _DEMO_BALANCE: Final = DEMO_BALANCE_MICROS // MICROS
 _LINKS = "PLAYCLOCK_LINKS_"
+_OPENID = "PLAYCLOCK_OPENID_"
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 
 
@@ -100,6 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     links: LinkRules = LinkRules()
     wallet: WalletRules = WalletRules()
     playfun: PlayFun = PlayFun()
+    openid: OpenIdRules = OpenIdRules()
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -110,6 +115,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     links: dict[str, Any] = {}
     wallet: dict[str, int] = {}
     playfun: dict[str, str] = {}
+    openid: dict[str, Any] = {}
     file = None if path is None else TomlFile.read(path, environ)
     if file is not None:
         root = Table.root(file)
@@ -119,6 +125,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         links = root.table("links", _links) or {}
         wallet = root.table("wallet", _wallet) or {}
         playfun = root.table("playfun", _playfun) or {}
+        openid = root.table("openid", read_openid) or {}
         root.finish()
         file.check()
     problems: list[str] = []
@@ -128,6 +135,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     rules |= _rules_of_variables(environ, problems)
     links |= _links_of_variables(environ, problems)
     playfun |= _playfun_of_variables(environ, problems)
+    openid |= openid_of_variables(_variables(environ, _OPENID, OPENID_KEYS, problems), _OPENID, problems)
     if problems:
         raise ConfigurationError(problems)
     settings = Settings(
@@ -137,6 +145,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         links=msgspec.convert(links, LinkRules),
         wallet=WalletRules(**{f"{key}_ms": value for key, value in wallet.items()}),
         playfun=PlayFun(**{key: text.rstrip("/") for key, text in playfun.items()}),
+        openid=msgspec.convert(openid, OpenIdRules),
     )
     _check_lease(settings.timers, file)
     _check_points(settings.timers, file)

@@ -13,6 +13,7 @@ from playclock.cli.engines import RemoteEngine
 from playclock.cli.options import engine_option, json_option, token_option
 from playclock.cli.printing import moment, print_json, print_table
 from playclock.cli.remote import CALL_SEC, authorization, calling
+from playclock.cli.signing_keys import rotate_signing
 from playclock.cli.teaching import example
 from playclock.v1.key_service_pb2 import (
     CreateKeyRequest,
@@ -49,6 +50,9 @@ def keys() -> None:
     secret is shown once, when it is created; the id says nothing of it. What was revoked stays so, even if a provisioning file
     still names it.
     """
+
+
+keys.add_command(rotate_signing)
 
 
 def _operator_options(command: Command) -> Command:

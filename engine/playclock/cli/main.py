@@ -18,6 +18,7 @@ COMMANDS: Final = (
     "serve",
     "apply",
     "keys",
+    "match-config",
     "games",
     "sessions",
     "accounts",
@@ -42,7 +43,8 @@ class CommandGroup(click.Group):
         """Return the command; None where there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(f"playclock.cli.{cmd_name}"), cmd_name)
+        module = cmd_name.replace("-", "_")
+        command = getattr(import_module(f"playclock.cli.{module}"), module)
         assert isinstance(command, click.Command)
         return command
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 import playclock_http
+from msgspec.structs import replace
 
 from playclock import provisioning
 from playclock.archive.errors import ArchiveNotInstalled
@@ -27,6 +28,7 @@ from playclock.cli.options import without_password
 from playclock.cli.renewal import ServerIdentity
 from playclock.cli.stopping import Stopping, stoppable
 from playclock.cli.tuning import settle
+from playclock.core.openid import OpenIdRules
 from playclock.engine import Engine
 from playclock.engine.sealing import Sealer
 from playclock.engine.timekeeper import keep_time
@@ -128,6 +130,7 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
             shares_limits=True if plan.shares else None,
             sealer=_sealer(plan),
             wallet=plan.settings.wallet,
+            openid=_openid(plan, listener),
             post=poster,
         )
     )
@@ -147,6 +150,15 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
     _log.info("draining")
     await stopping.drain(grpc_server.drain, http_server.drain)
     _log.info("stopped")
+
+
+def _openid(plan: Plan, listener: socket.socket) -> OpenIdRules:
+    """Return the rules of tokens. Where nobody says where clients reach this server, it is where it listens."""
+    rules = plan.settings.openid
+    if rules.base_url:
+        return rules
+    scheme = "http" if plan.tls is None else "https"
+    return replace(rules, base_url=f"{scheme}://{plan.http._replace(port=listener.getsockname()[1])}")
 
 
 def _sealer(plan: Plan) -> Sealer:
