@@ -139,6 +139,7 @@ PURE: Final = frozenset(
         "ipaddress",
         "itertools",
         "json",
+        "math",
         "re",
         "typing",
         "urllib.parse",

@@ -11,10 +11,11 @@ its own codes. What a correct caller meets every day is no error but a value tha
     │   └── NotPcCafe  GameNotAvailable
     ├── NotFound                   stop asking for it
     │   ├── GameNotFound  LaunchNotFound  SessionNotFound  AccountNotFound  CafeNotFound  TransferNotFound  KeyNotFound
-    │   ├── AgentNotFound  GameProviderNotFound  BetNotFound  RealmNotFound  ImageNotFound
+    │   ├── AgentNotFound  GameProviderNotFound  BetNotFound  RealmNotFound  ImageNotFound  MatchNotFound  PlayerNotFound
     ├── WrongState                 stop: it is over
     │   ├── LaunchEnded  SessionEnded  SessionEnding  AlreadyEnded  AlreadyReversed  InsufficientCredit  TransferClosed
     │   ├── KeyInactive  NoWallet  AgentRefused  BetClosed  GameChanged  PointsExceeded
+    │   ├── WrongMatchState  MatchFull  TooFewPlayers  AlreadyJoined
     ├── RequestIdReused            use a new request id
     ├── TransferIdReused           use a new transfer id
     ├── TransactionIdReused        use a new transaction id
@@ -175,6 +176,18 @@ class ImageNotFound(NotFound):
     reason = "IMAGE_NOT_FOUND"
 
 
+class MatchNotFound(NotFound):
+    """There is no such match, or it is of another client's game."""
+
+    reason = "MATCH_NOT_FOUND"
+
+
+class PlayerNotFound(NotFound):
+    """There is no such player in the match."""
+
+    reason = "PLAYER_NOT_FOUND"
+
+
 class WrongState(EngineError):
     """It is over, or nearly."""
 
@@ -255,6 +268,30 @@ class PointsExceeded(WrongState):
     """A cap of the game on points or sessions would be exceeded. Nothing was saved. The metadata names cap and entry."""
 
     reason = "POINTS_EXCEEDED"
+
+
+class WrongMatchState(WrongState):
+    """The match is not where it would have to be for that. The metadata says where it is."""
+
+    reason = "WRONG_MATCH_STATE"
+
+
+class MatchFull(WrongState):
+    """The match has as many players as it can have."""
+
+    reason = "MATCH_FULL"
+
+
+class TooFewPlayers(WrongState):
+    """The match has too few players, or teams, to be started."""
+
+    reason = "TOO_FEW_PLAYERS"
+
+
+class AlreadyJoined(WrongState):
+    """The user is in the match with another team or account, or is leaving it."""
+
+    reason = "ALREADY_JOINED"
 
 
 class NoArchive(EngineError):

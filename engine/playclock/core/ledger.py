@@ -2,8 +2,9 @@
 
 Each account of ours is three in the ledger: `wallet/ID`, what is there to be set aside, `held/ID`, what is set aside, and
 `debt/ID`, what is owed, which is never more than nothing. Money comes from `funding/CURRENCY` and goes to `revenue/GAME` or
-`payout/NAME`. Money that agents keep is not ours: a bet is booked between `agent/ID/CURRENCY` and `bets/GAME`, a win comes from
-`wins/GAME`. A correction is a reverse transfer; nothing is ever changed or taken out.
+`payout/NAME`. Entry fees of a match lie in `escrow/MATCH` until it is over. Money that agents keep is not ours: a bet is booked
+between `agent/ID/CURRENCY` and `bets/GAME`, a win comes from `wins/GAME`. A correction is a reverse transfer; nothing is ever
+changed or taken out.
 """
 
 from enum import IntEnum
@@ -27,6 +28,8 @@ class TransferKind(IntEnum):
     EXPIRY = 8
     BET = 9
     BET_ROLLBACK = 10
+    PAYOUT = 11
+    MATCH_FEE = 12
 
 
 class Leg(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -68,12 +71,22 @@ def charge_transfer(
 
 
 def credit_transfer(
-    account: Account, amount_micros: int, *, transfer_id: str, kind: TransferKind, at_ms: int, reverses: str | None = None
+    account: Account,
+    amount_micros: int,
+    *,
+    transfer_id: str,
+    kind: TransferKind,
+    at_ms: int,
+    reverses: str | None = None,
+    source: str = "",
 ) -> tuple[Account, Transfer]:
-    """Add to an account, which pays its debt first; or take from it where the amount is negative."""
+    """Add to an account, which pays its debt first; or take from it where the amount is negative.
+
+    It comes from `source`, an account of the ledger, or from outside.
+    """
     is_untouched = account.is_untouched and amount_micros == 0
     credited = replace(account, balance_micros=account.balance_micros + amount_micros, is_untouched=is_untouched)
-    legs = legs_of(account, credited, source=f"funding/{account.currency}")
+    legs = legs_of(account, credited, source=source or f"funding/{account.currency}")
     transfer = Transfer(
         id=transfer_id, kind=kind, at_ms=at_ms, account_id=account.id, currency=account.currency, legs=legs, reverses=reverses
     )

@@ -292,6 +292,36 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "IMAGES_UNAVAILABLE", "domain": "playclock"}
     """
+    ERROR_REASON_MATCH_NOT_FOUND: _ErrorReason.ValueType  # 60
+    """There is no such match, or it is of another client's game.
+
+        {"reason": "MATCH_NOT_FOUND", "domain": "playclock"}
+    """
+    ERROR_REASON_PLAYER_NOT_FOUND: _ErrorReason.ValueType  # 61
+    """There is no such player in the match.
+
+        {"reason": "PLAYER_NOT_FOUND", "domain": "playclock"}
+    """
+    ERROR_REASON_WRONG_MATCH_STATE: _ErrorReason.ValueType  # 62
+    """The match is not where it would have to be for that: it has begun, is not live, or is over.
+
+        {"reason": "WRONG_MATCH_STATE", "domain": "playclock", "metadata": {"state": "LIVE"}}
+    """
+    ERROR_REASON_MATCH_FULL: _ErrorReason.ValueType  # 63
+    """The match has as many players as it can have.
+
+        {"reason": "MATCH_FULL", "domain": "playclock", "metadata": {"players_max": "2"}}
+    """
+    ERROR_REASON_TOO_FEW_PLAYERS: _ErrorReason.ValueType  # 64
+    """The match has too few players, or teams, to be started.
+
+        {"reason": "TOO_FEW_PLAYERS", "domain": "playclock", "metadata": {"players": "1", "teams": "1"}}
+    """
+    ERROR_REASON_ALREADY_JOINED: _ErrorReason.ValueType  # 65
+    """The user is in the match with another team or account, or is leaving it.
+
+        {"reason": "ALREADY_JOINED", "domain": "playclock"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason names what went wrong. It travels as the reason of a google.rpc.ErrorInfo whose domain is "playclock", without
@@ -568,5 +598,35 @@ ERROR_REASON_IMAGES_UNAVAILABLE: ErrorReason.ValueType  # 54
 """The place where images lie cannot be reached, or too many images are on their way. RetryInfo says when to try again.
 
     {"reason": "IMAGES_UNAVAILABLE", "domain": "playclock"}
+"""
+ERROR_REASON_MATCH_NOT_FOUND: ErrorReason.ValueType  # 60
+"""There is no such match, or it is of another client's game.
+
+    {"reason": "MATCH_NOT_FOUND", "domain": "playclock"}
+"""
+ERROR_REASON_PLAYER_NOT_FOUND: ErrorReason.ValueType  # 61
+"""There is no such player in the match.
+
+    {"reason": "PLAYER_NOT_FOUND", "domain": "playclock"}
+"""
+ERROR_REASON_WRONG_MATCH_STATE: ErrorReason.ValueType  # 62
+"""The match is not where it would have to be for that: it has begun, is not live, or is over.
+
+    {"reason": "WRONG_MATCH_STATE", "domain": "playclock", "metadata": {"state": "LIVE"}}
+"""
+ERROR_REASON_MATCH_FULL: ErrorReason.ValueType  # 63
+"""The match has as many players as it can have.
+
+    {"reason": "MATCH_FULL", "domain": "playclock", "metadata": {"players_max": "2"}}
+"""
+ERROR_REASON_TOO_FEW_PLAYERS: ErrorReason.ValueType  # 64
+"""The match has too few players, or teams, to be started.
+
+    {"reason": "TOO_FEW_PLAYERS", "domain": "playclock", "metadata": {"players": "1", "teams": "1"}}
+"""
+ERROR_REASON_ALREADY_JOINED: ErrorReason.ValueType  # 65
+"""The user is in the match with another team or account, or is leaving it.
+
+    {"reason": "ALREADY_JOINED", "domain": "playclock"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
