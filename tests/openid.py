@@ -4,11 +4,15 @@ import base64
 import hashlib
 import hmac
 import json
+import string
 from typing import Any, Final
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+
+_ALPHABET: Final = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+"""Of base64url. The last four bits of a signature's last character belong to nothing."""
 
 STRANGERS_KEY: Final = rsa.generate_private_key(65537, 2048)
 
@@ -57,10 +61,12 @@ def forgeries(token: str, public_der: bytes) -> dict[str, str]:
         "a key that the header brings along": strangers(jwk=jwk),
         "a key that the header points to": strangers(jku="http://127.0.0.1:1/certs", x5u="http://127.0.0.1:1/cert"),
         "an extension that nobody knows": strangers(crit=["exp"]),
+        "an extension that is no text": f"{part({**header, 'crit': [[]]})}.{second}.{signature}",
         "no key id": strangers(kid=""),
         "other claims": f"{first}.{part({**claims, 'azp': 'else'})}.{signature}",
         "no signature": f"{first}.{second}.",
         "half a signature": f"{first}.{second}.{signature[:171]}",
+        "another spelling of the signature": token[:-1] + _ALPHABET[_ALPHABET.index(token[-1]) + 1],
         "a signature and more": f"{token}AAAA",
         "a header that is no object": f"{part(['alg', 'kid'])}.{second}.{signature}",
         "a header that is a text": f"{part('alg kid')}.{second}.{signature}",

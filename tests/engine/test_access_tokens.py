@@ -65,6 +65,8 @@ class TestTheStore:
         tokens = await asyncio.gather(*(issue(engine) for engine in engines for _ in range(2)))
         assert len({read(token)[0]["kid"] for token in tokens}) == 1
         for engine in engines:
+            await engine.estate.refresh()
+            assert len(engine.context.estate.signing_keys) == 1
             assert {await engine.openid.caller(token) for token in tokens} == {Caller(Role.MATCH_CLIENT, CLIENT)}
 
     async def test_a_restart_keeps_the_key(self, match: "World", make_world: "WorldMaker", open_again: "StoreOpener") -> None:
