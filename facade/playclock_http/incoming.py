@@ -77,6 +77,12 @@ class Incoming:
         return value
 
     @property
+    def path_parameters(self) -> dict[str, str]:
+        """What the placeholders of the route stand for, decoded."""
+        found: dict[str, str] = self._scope.get("path_params", {})
+        return found
+
+    @property
     def peer(self) -> str:
         """The other end of the socket; empty for a Unix socket."""
         client = self._scope.get("client")

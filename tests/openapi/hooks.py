@@ -134,18 +134,17 @@ THERE: dict[str, Callable[[], str]] = {"session_token": _launch, "ott": _ott, "g
 @schemathesis.hook
 def before_call(_context: schemathesis.HookContext, case: schemathesis.Case[Any], _kwargs: dict[str, Any]) -> None:
     """Say what the schema cannot; and let every second call name something that is there, or all would end in a 404."""
-    if isinstance(case.body, NotSet) and case.meta is not None and case.meta.generation.mode.is_positive:
+    is_positive = case.meta is not None and case.meta.generation.mode.is_positive
+    if case.operation.path.startswith(("/play/", "/games", "/user/")):
+        _play_fun(case, is_positive=is_positive)
+        return
+    if isinstance(case.body, NotSet) and is_positive:
         case.query = {"game_session_id": f"gs_{GAME}", **(case.query or {})}  # an end names its session there or in the body
     if not isinstance(case.body, dict):
         return
-    if case.operation.path == "/user/hmac-signature" and case.meta is not None and case.meta.generation.mode.is_positive:
-        case.body.setdefault("secretKey", DEVELOPER_SECRET)  # it is there or in apiSecret
-        case.body["secretKey"] = case.body["secretKey"] or DEVELOPER_SECRET
     body = {name: _of_64_bits(value) for name, value in case.body.items()}
     if case.operation.path.startswith("/api/games/"):
         _agents(body)
-    elif case.operation.path == "/user/hmac-signature":
-        _developers(body)
     elif next(_numbers) % 2:
         for name, make in THERE.items():
             if _looks_good(case.body.get(name)):
@@ -167,8 +166,27 @@ def _agents(body: dict[str, Any]) -> None:
         body.update({name: good for name, good in CONTEXT.items() if isinstance(body.get(name), str) and body[name]})
 
 
-def _developers(body: dict[str, Any]) -> None:
-    """Let the secret be the developer's in every second order, or all would end there."""
+def _play_fun(case: schemathesis.Case[Any], *, is_positive: bool) -> None:
+    """Let players be named as play.fun names them, in what is right otherwise: no schema says what a wallet is."""
+    if isinstance(case.body, dict):
+        case.body = {name: _of_64_bits(value) for name, value in case.body.items()}
+    if case.operation.path == "/user/hmac-signature":
+        _developers(case.body, is_positive=is_positive)
+    if not is_positive:
+        return
+    points = case.body.get("points") if isinstance(case.body, dict) else None
+    entries = points if isinstance(points, list) else []
+    for named in (case.query, case.path_parameters, *entries):
+        if isinstance(named, dict) and "playerId" in named:
+            named["playerId"] = f"did:privy:{next(_numbers) % 10}"
+
+
+def _developers(body: object, *, is_positive: bool) -> None:
+    """Let there be a secret, in one of its two fields, and in every second order the developer's, or all would end there."""
+    if not isinstance(body, dict):
+        return
+    if is_positive:
+        body["secretKey"] = body.get("secretKey") or DEVELOPER_SECRET
     named = [name for name in ("secretKey", "apiSecret") if isinstance(body.get(name), str) and body[name]]
     if next(_numbers) % 2 and named and isinstance(body.get("apiKey"), str) and body["apiKey"]:
         body.update({"apiKey": DEVELOPER, **dict.fromkeys(named, DEVELOPER_SECRET)})

@@ -8,6 +8,7 @@ from playclock_http.address import TrustedProxies
 from playclock_http.endpoint import Endpoint
 from playclock_http.playfun.door import Door
 from playclock_http.playfun.envelope import refuse
+from playclock_http.playfun.points import PointsCalls
 from playclock_http.playfun.users import Users
 from playclock_http.upstream import Upstream
 
@@ -18,9 +19,11 @@ def endpoints(upstream: Upstream, proxies: TrustedProxies, now: Callable[[], dat
     """Return the dialect's endpoints by path; the last ones are for whatever else its roots have."""
     door = Door(upstream, proxies)
     users = Users(upstream, door, now)
+    points = PointsCalls(upstream, door)
     elsewhere = Endpoint({}, refuse)
     return {
         "/user/hmac-signature": Endpoint({"POST": users.sign}, refuse),
         "/user/me": Endpoint({"GET": users.me}, refuse),
+        **points.endpoints(),
         **{path: elsewhere for root in ROOTS for path in (root, f"{root}/{{rest:path}}")},
     }

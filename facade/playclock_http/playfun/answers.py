@@ -7,6 +7,9 @@ from playclock_http.operation import Answer
 from playclock_http.playfun.envelope import PlayfunError
 from playclock_http.ratelimit import RATE_LIMIT_HEADERS
 
+SIGNED: Final = ("DeveloperSignature",)
+"""The security of calls that developers sign."""
+
 _SENTENCES: Final = {
     400: "The request is malformed; the message names the fields.",
     401: "There is no signature, or it is wrong, or too old.",

@@ -9,6 +9,7 @@ from playclock_http.status import HTTP_STATUS
 
 CODES: Final[Mapping[str, int]] = {
     "BAD_REQUEST": 400,
+    "POINTS_EXCEEDED": 400,
     "INVALID_SIGNATURE": 401,
     "REQUEST_EXPIRED": 401,
     "PERMISSION_DENIED": 403,
@@ -42,6 +43,9 @@ _OF_STATUSES: Final[Mapping[int, str]] = {
 }
 """HTTP status -> the sentence, where the platform documents one for all that has it."""
 
+_OF_CASES: Final = ("Unable to resolve playerId: ", "Total org rewards split ")
+"""How sentences of the engine's begin that the platform documents for a single case."""
+
 _FIELDS: Final[Mapping[str, str]] = {"entries": "points", "player": "playerId"}
 """Fields that are called otherwise here than by the engine, and not only in camel case."""
 
@@ -57,11 +61,14 @@ def sentence_of(refusal: Refusal) -> str:
     documented = _OF_REASONS.get(refusal.reason) or _OF_STATUSES.get(status)
     if documented is not None:
         return documented
+    documented = next((each for each in refusal.violations.values() if each.startswith(_OF_CASES)), None)
+    if documented is not None:
+        return documented
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return HTTPStatus(status).phrase  # a fault of ours, and no business of the caller's
     problems = [f"{_field(path)}: {problem}" for path, problem in refusal.violations.items()]
     told = "; ".join(problems) or refusal.message
-    if status != HTTPStatus.BAD_REQUEST:
+    if status != HTTPStatus.BAD_REQUEST or refusal.reason not in {"", "BAD_REQUEST"}:
         return told or HTTPStatus(status).phrase
     return f"{INVALID_PARAMETERS}: {told}" if told else INVALID_PARAMETERS
 

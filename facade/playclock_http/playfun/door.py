@@ -1,5 +1,7 @@
 """Who comes in: strangers, a bounded number from each address, and developers by their signature."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import grpc
@@ -7,6 +9,7 @@ from playclock.v1 import auth_service_pb2
 from playclock.v1.limit_service_pb2 import ADDRESS_LIMIT_PLAYFUN
 
 from playclock_http.address import TrustedProxies
+from playclock_http.callers import Callers
 from playclock_http.incoming import Incoming
 from playclock_http.ratelimit import AddressLimit, Headers
 from playclock_http.refusal import Refusal
@@ -24,6 +27,7 @@ class Door:
 
     def __init__(self, upstream: Upstream, proxies: TrustedProxies) -> None:
         self._limit = AddressLimit(upstream, proxies, ADDRESS_LIMIT_PLAYFUN)
+        self._callers = Callers(upstream)
         self._upstream = upstream
         self._proxies = proxies
 
@@ -44,6 +48,17 @@ class Door:
         # Two are one too many, and a third says nothing new.
         told = [value[:_AUTHORIZATION_MAX].decode("latin-1") for value in values[:2]]
         return self.credentials(incoming, incoming.method, incoming.path, told)
+
+    @asynccontextmanager
+    async def known(self, metadata: Metadata) -> AsyncIterator[None]:
+        """Let only those whom the engine knows by the metadata hear what is wrong with their request.
+
+        Raises the Refusal that the block raised, or AioRpcError to a stranger.
+        """
+        try:
+            yield
+        except Refusal as refusal:
+            raise await self._callers.may_hear(refusal, metadata) from None
 
     def credentials(self, incoming: Incoming, method: str, path: str, authorization: list[str]) -> Metadata:
         """Return the metadata that shows a signature over method and path, sent by whom the request came from."""

@@ -4,7 +4,8 @@ from typing import Final
 
 from playclock_http.operation import Operation
 from playclock_http.playfun import user_schemas
-from playclock_http.playfun.answers import answers
+from playclock_http.playfun.answers import SIGNED, answers
+from playclock_http.playfun.point_operations import OPERATIONS as POINT_OPERATIONS
 
 SCHEMES: Final = {
     "DeveloperSignature": {
@@ -16,8 +17,6 @@ SCHEMES: Final = {
         "the query, the timestamp in Unix milliseconds or seconds.",
     },
 }
-_SIGNED: Final = ("DeveloperSignature",)
-
 USER_OPERATIONS: Final = (
     Operation(
         method="POST",
@@ -47,9 +46,9 @@ USER_OPERATIONS: Final = (
         tag="User",
         summary="Get the caller",
         description="Who signed this request.",
-        security=_SIGNED,
+        security=SIGNED,
         answers=answers(user_schemas.User, {"id": "550e8400-e29b-41d4-a716-446655440000"}),
     ),
 )
 
-OPERATIONS: Final = (*USER_OPERATIONS,)
+OPERATIONS: Final = (*USER_OPERATIONS, *POINT_OPERATIONS)
