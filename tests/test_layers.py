@@ -70,6 +70,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     # The one way out.
     "playclock.outgoing": ("playclock.outgoing",),
     "playclock.callbacks": ("playclock.engine.callbacks", "playclock.outgoing"),
+    "playclock.pages": ("playclock.engine.ownership", "playclock.outgoing"),
     # Files that an operator writes, and what he reads.
     "playclock.log": (),
     "playclock.tomlfile": FILES,

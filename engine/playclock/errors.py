@@ -8,14 +8,15 @@ its own codes. What a correct caller meets every day is no error but a value tha
     ├── Unauthenticated            mend the credentials
     │   ├── InvalidApiKey  InvalidSignature  RequestExpired  RequestReplayed
     ├── PermissionDenied           ask somebody who may
-    │   └── NotPcCafe  GameNotAvailable
+    │   └── NotPcCafe  GameNotAvailable  OwnershipNotProven
     ├── NotFound                   stop asking for it
     │   ├── GameNotFound  LaunchNotFound  SessionNotFound  AccountNotFound  CafeNotFound  TransferNotFound  KeyNotFound
     │   ├── AgentNotFound  GameProviderNotFound  BetNotFound  RealmNotFound  ImageNotFound  MatchNotFound  PlayerNotFound
     ├── WrongState                 stop: it is over
     │   ├── LaunchEnded  SessionEnded  SessionEnding  AlreadyEnded  AlreadyReversed  InsufficientCredit  TransferClosed
-    │   ├── KeyInactive  NoWallet  AgentRefused  BetClosed  GameChanged  PointsExceeded
+    │   ├── KeyInactive  NoWallet  AgentRefused  BetClosed  PointsExceeded
     │   ├── WrongMatchState  MatchFull  TooFewPlayers  AlreadyJoined
+    ├── GameChanged                read it again, and decide anew
     ├── RequestIdReused            use a new request id
     ├── TransferIdReused           use a new transfer id
     ├── TransactionIdReused        use a new transaction id
@@ -98,6 +99,12 @@ class GameNotAvailable(PermissionDenied):
     """The agent does not offer the game."""
 
     reason = "GAME_NOT_AVAILABLE"
+
+
+class OwnershipNotProven(PermissionDenied):
+    """The game's page does not say that the game is the claimer's."""
+
+    reason = "OWNERSHIP_NOT_PROVEN"
 
 
 class NotFound(EngineError):
@@ -234,7 +241,7 @@ class TransferClosed(WrongState):
     reason = "TRANSFER_CLOSED"
 
 
-class GameChanged(WrongState):
+class GameChanged(EngineError):
     """The game is not at the revision any more that the caller knows. The metadata has its revision."""
 
     reason = "GAME_CHANGED"

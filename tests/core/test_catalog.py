@@ -1,12 +1,14 @@
 """The catalogue: the index in memory, who may have which number, and how followers learn what was changed."""
 
+from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from playclock.core.catalog import NUMBER_MAX, Game
+from playclock.core.catalog import NUMBER_MAX, Game, Token
 from playclock.core.catalog_changes import RING_MAX, Change, Ring, changed_since, described, edit, extended, problems
 from playclock.core.catalog_index import Catalog
 from playclock.core.gamelist import Query, Sort
@@ -31,19 +33,31 @@ def game(index: int = 1, **fields: Any) -> Game:  # noqa: ANN401 - any field of 
 
 class TestLookUps:
     def test_a_game_is_found_by_id_number_and_token(self) -> None:
-        one, other = game(1, token_ids=("a", "b")), game(2)
+        one, other = game(1, tokens=(Token("a"), Token("b"))), game(2)
         catalog = Catalog([one, other], 7)
         assert catalog.revision == 7
         assert catalog.games == {one.id: one, other.id: other}
-        assert catalog.by_number(1) == catalog.by_token("a") == catalog.by_token("b") == one
+        assert catalog.by_number(1) == one
+        assert catalog.with_token("a") == catalog.with_token("b") == [one]
         assert catalog.by_number(2) == other
-        assert catalog.by_number(3) is catalog.by_token("c") is catalog.known("none") is None
+        assert catalog.by_number(3) is catalog.known("none") is None
+        assert catalog.with_token("c") == []
+
+    def test_a_token_has_all_its_games_that_were_not_deleted_first_created_first(self) -> None:
+        shared = (Token("a"),)
+        late, early, gone = game(1, tokens=shared, created_ms=9), game(2, tokens=shared, created_ms=5), game(3, tokens=shared)
+        catalog = Catalog([late, early, gone])
+        catalog.take([replace(gone, deleted_ms=5, revision=2)], 1)
+        assert catalog.with_token("a") == [early, late]
+        catalog.take([replace(early, tokens=(), revision=2)], 2)
+        assert catalog.with_token("a") == [late]
 
     def test_a_deleted_game_is_only_remembered(self) -> None:
-        gone = game(1, token_ids=("a",), deleted_ms=5)
+        gone = game(1, tokens=(Token("a"),), deleted_ms=5)
         catalog = Catalog([gone])
         assert catalog.games == {}
-        assert catalog.by_number(1) is catalog.by_token("a") is catalog.open_to_players(gone.id) is None
+        assert catalog.by_number(1) is catalog.open_to_players(gone.id) is None
+        assert catalog.with_token("a") == []
         assert catalog.known(gone.id) == gone
         assert gone.id in catalog
         assert catalog.is_closed(gone.id)
@@ -74,7 +88,9 @@ CHANGED = st.builds(
     owner_id=st.sampled_from(["", "a", "b"]),
     is_hidden=st.booleans(),
     is_admin_hidden=st.booleans(),
-    token_ids=st.sets(st.sampled_from("xyz")).map(tuple),
+    creator_id=st.sampled_from(["", "a", "b"]),
+    tokens=st.sets(st.sampled_from([Token("x"), Token("y"), Token("z")])).map(tuple),
+    rewards_pool_usd=st.sampled_from(["", "0", "9.5", "10", "10.000001"]),
     created_ms=st.integers(0, 3),
     deleted_ms=st.none() | st.just(5),
 )
@@ -98,11 +114,11 @@ def test_a_catalogue_that_followed_changes_equals_one_that_was_read_anew(changes
 
 def vars_of(catalog: Catalog) -> dict[str, Any]:
     """Return all that a catalogue knows but its orders, and the highest number ever given: games may have given theirs up."""
-    known = {name: value for name, value in vars(catalog).items() if name not in {"_number_max", "_listed", "_visible"}}
-    return known | {"_by_owner": {owner: ids for owner, ids in vars(catalog)["_by_owner"].items() if ids}}
+    return {name: value for name, value in vars(catalog).items() if name not in {"_number_max", "_listed", "_visible"}}
 
 
 WORDS = st.sampled_from(["", "a", "A", "ab", "b", "Straße", "STRASSE", "\u0130"])
+AMOUNTS = st.sampled_from(["", "0", "9.5", "10", "10.000001", "100.00"])
 LISTED = st.lists(
     st.builds(
         game,
@@ -110,6 +126,9 @@ LISTED = st.lists(
         name=WORDS,
         description=WORDS,
         created_ms=st.integers(0, 3),
+        rewards_pool_usd=AMOUNTS,
+        rewards_allocated_usd=AMOUNTS,
+        daily_rewards_usd=AMOUNTS,
         is_hidden=st.booleans(),
         is_admin_hidden=st.sampled_from([False, False, True]),
     ),
@@ -128,7 +147,14 @@ QUERIES = st.builds(
 
 def plainly(games: list[Game], query: Query) -> list[Game]:
     """List games in the way that needs no thought."""
-    key = {Sort.NAME: lambda each: each.name.casefold(), Sort.CREATED: lambda each: each.created_ms}
+    key: dict[Sort, Callable[[Game], Any]] = {
+        Sort.NAME: lambda each: each.name.casefold(),
+        Sort.CREATED: lambda each: each.created_ms,
+        Sort.NUMBER: lambda each: each.number,
+        Sort.REWARDS_POOL: lambda each: Decimal(each.rewards_pool_usd or 0),
+        Sort.REWARDS_ALLOCATED: lambda each: Decimal(each.rewards_allocated_usd or 0),
+        Sort.DAILY_REWARDS: lambda each: Decimal(each.daily_rewards_usd or 0),
+    }
     found = [
         each
         for each in games
@@ -138,7 +164,7 @@ def plainly(games: list[Game], query: Query) -> list[Game]:
     ]
     return sorted(
         found,
-        key=lambda each: (key.get(query.sort, lambda game: game.number)(each), each.id),
+        key=lambda each: (key[query.sort](each), each.id),
         reverse=query.is_descending,
     )
 
@@ -205,29 +231,29 @@ class TestProblems:
         [
             (game(9, number=1), "number 1 is another game's too"),
             (game(9, number=2), "number 2 is another game's too"),
-            (game(9, token_ids=("new", "a")), "the token a is another game's too"),
             (game(2), "was deleted: its id is never given again"),
         ],
     )
     def test_what_is_or_was_another_games_is_refused(self, wanted: Game, sentence: str) -> None:
-        catalog = Catalog([game(1, token_ids=("a",)), game(2, deleted_ms=5, token_ids=("b",))])
+        catalog = Catalog([game(1, tokens=(Token("a"),)), game(2, deleted_ms=5, tokens=(Token("b"),))])
         assert problems(catalog, [wanted]) == {f"game/{wanted.id}": sentence}
 
     def test_within_one_change_too(self) -> None:
         assert problems(Catalog(), [game(1), game(2, number=1)]) == {f"game/{game(2).id}": "number 1 is another game's too"}
-        shared = [game(1, token_ids=("a",)), game(2, token_ids=("a",))]
-        assert problems(Catalog(), shared) == {f"game/{game(2).id}": "the token a is another game's too"}
+
+    def test_a_token_may_be_several_games(self) -> None:
+        shared = [game(1, tokens=(Token("a"),)), game(2, tokens=(Token("a"),))]
+        assert problems(Catalog(), shared) == problems(Catalog([shared[0]]), [shared[1]]) == {}
 
     def test_games_may_change_what_they_have_with_each_other(self) -> None:
-        catalog = Catalog([game(1, token_ids=("a",)), game(2, token_ids=("b",))])
-        swapped = [game(1, number=2, token_ids=("b",)), game(2, number=1, token_ids=("a",))]
+        catalog = Catalog([game(1, tokens=(Token("a"),)), game(2, tokens=(Token("b"),))])
+        swapped = [game(1, number=2, tokens=(Token("b"),)), game(2, number=1, tokens=(Token("a"),))]
         assert problems(catalog, swapped) == {}
         catalog.take(swapped, 1)
-        assert (catalog.by_number(1), catalog.by_token("b")) == (swapped[1], swapped[0])
+        assert (catalog.by_number(1), catalog.with_token("b")) == (swapped[1], [swapped[0]])
 
-    def test_a_token_of_a_deleted_game_is_free_and_any_number_of_games_have_no_number_yet(self) -> None:
-        catalog = Catalog([game(2, deleted_ms=5, token_ids=("b",))])
-        assert problems(catalog, [game(3, number=0, token_ids=("b",)), game(4, number=0)]) == {}
+    def test_any_number_of_games_have_no_number_yet(self) -> None:
+        assert problems(Catalog([game(2)]), [game(3, number=0), game(4, number=0)]) == {}
 
 
 class TestDescriptions:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import fields, replace
-from playclock.core import catalog, catalog_changes, estate, points, records, signing_keys
+from playclock.core import catalog, catalog_changes, estate, ownership, points, records, signing_keys
 from playclock.core.charge import Account, Charge, Hold
 from playclock.core.codec import FORMAT, Codec, UnknownFormat, encode
 from playclock.core.credentials import Credential, Named
@@ -218,7 +218,19 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         creator_id=TEXT,
         is_hidden=st.booleans(),
         is_admin_hidden=st.booleans(),
-        token_ids=st.lists(TEXT, max_size=2).map(tuple),
+        tokens=st.lists(st.builds(catalog.Token, id=TEXT, symbol=TEXT, name=TEXT, image_url=TEXT), max_size=2).map(tuple),
+        is_html=st.booleans(),
+        is_iframable=st.booleans(),
+        has_sdk=st.booleans(),
+        twitter=TEXT,
+        discord=TEXT,
+        telegram=TEXT,
+        jwks_url=TEXT,
+        rewards_split=st.lists(st.tuples(TEXT, st.integers(0, 10_000)), max_size=2).map(tuple),
+        is_ownership_validated=st.booleans(),
+        rewards_pool_usd=TEXT,
+        rewards_allocated_usd=TEXT,
+        daily_rewards_usd=TEXT,
         max_score_per_session=MS,
         max_sessions_per_day=MS,
         max_cumulative_points_per_day=MS,
@@ -259,6 +271,8 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         secrets=SECRETS,
         games=st.lists(st.integers(1, 1 << 31), max_size=2).map(tuple),
     ),
+    ownership.OwnershipClaim: st.builds(ownership.OwnershipClaim, challenge=TEXT, expires_ms=MS),
+    catalog.Token: st.builds(catalog.Token, id=TEXT, symbol=TEXT, name=TEXT, image_url=TEXT),
     estate.Developer: st.builds(estate.Developer, id=TEXT, secrets=SECRETS),
     estate.Service: st.builds(
         estate.Service,
@@ -435,7 +449,7 @@ def test_the_numbers_in_records_stay_what_they_are(kind: type[IntEnum]) -> None:
 def test_every_record_that_is_kept_was_tried() -> None:
     kept = {
         kind
-        for module in (records, estate, catalog, catalog_changes, signing_keys)
+        for module in (records, estate, catalog, catalog_changes, ownership, signing_keys)
         for kind in vars(module).values()
         if isinstance(kind, type)
     }

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
-from playclock.core.catalog import Game
+from playclock.core.catalog import Game, Token
 from playclock.core.estate import Agent
 from playclock.errors import GameChanged, StoreAway, TooMuchContention
 
@@ -67,14 +67,14 @@ async def test_of_two_processes_at_one_revision_one_is_told(world: "World", else
 
 
 async def test_what_was_deleted_stays_so_after_a_restart(world: "World", elsewhere: "World", restart: "Restart") -> None:
-    game = await world.engine.games.create(world.OPERATOR, replace(PLAIN, token_ids=("a",)))
+    game = await world.engine.games.create(world.OPERATOR, replace(PLAIN, tokens=(Token("a"),)))
     deleted = await elsewhere.engine.games.delete(world.OPERATOR, game.id)
     with pytest.raises(GameChanged):
         await elsewhere.engine.games.update(world.OPERATOR, world.GAME_ID, lambda known: known, revision=99)
     again = await restart()
     assert again.engine.context.catalog.tombstones == {game.id: deleted}
     assert (await again.engine.games.create(world.OPERATOR, PLAIN)).number == game.number + 1
-    assert again.engine.context.catalog.by_token("a") is None
+    assert again.engine.context.catalog.with_token("a") == []
 
 
 async def test_what_an_agent_offers_is_changed_by_two_processes_at_once(world: "World", elsewhere: "World") -> None:

@@ -38,6 +38,7 @@ def test_the_playwave_table_is_as_documented() -> None:
         "AGENT_NOT_FOUND": (404, "NOT_FOUND"),
         "GAME_PROVIDER_NOT_FOUND": (404, "NOT_FOUND"),
         "GAME_NOT_AVAILABLE": (403, "PERMISSION_DENIED"),
+        "OWNERSHIP_NOT_PROVEN": (403, "PERMISSION_DENIED"),
         "BET_NOT_FOUND": (404, "NOT_FOUND"),
         "REALM_NOT_FOUND": (404, "NOT_FOUND"),
         "NO_WALLET": (409, "NO_WALLET"),

@@ -34,6 +34,7 @@ from playclock.engine.sealing import Sealer
 from playclock.engine.timekeeper import keep_time
 from playclock.images.opening import ImagesNotInstalled, open_images
 from playclock.masterkeys import MasterKeys, open_sealer
+from playclock.pages import PageReader
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.rpc.partner import connect
 from playclock.rpc.server import AddressInUse, Server
@@ -115,6 +116,8 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
     images = await _open_images(plan)
     if images is not None:
         parts.push_async_callback(images.close)
+    pages = PageReader(plan.settings.security.outgoing_networks)
+    parts.callback(pages.close)
     engine = await parts.enter_async_context(
         Engine(
             store,
@@ -132,6 +135,7 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
             wallet=plan.settings.wallet,
             openid=_openid(plan, listener),
             post=poster,
+            read_keys=pages,
         )
     )
     if estate is not None:

@@ -118,29 +118,20 @@ def problems(catalog: Catalog, games: Sequence[Game]) -> dict[str, str]:
     """Return what keeps games from being written together, as a map from the game to a sentence. Empty where nothing does."""
     found: dict[str, str] = {}
     numbers: dict[int, str] = {}
-    tokens: dict[str, str] = {}
     ours = {game.id: game for game in games}
     for game in games:
-        problem = _problem(catalog, game, numbers, tokens, ours)
+        problem = _problem(catalog, game, numbers, ours)
         if problem is not None:
             found[f"game/{game.id}"] = problem
         numbers.setdefault(game.number, game.id)
-        tokens.update((token, game.id) for token in game.token_ids if token not in tokens)
     return found
 
 
-def _problem(
-    catalog: Catalog, game: Game, numbers: Mapping[int, str], tokens: Mapping[str, str], ours: Mapping[str, Game]
-) -> str | None:
+def _problem(catalog: Catalog, game: Game, numbers: Mapping[int, str], ours: Mapping[str, Game]) -> str | None:
     if game.id in catalog.tombstones:
         return "was deleted: its id is never given again"
     if game.number:
         holder = numbers.get(game.number, catalog.holder_of(game.number))
         if holder not in (None, game.id) and (holder not in ours or ours[holder].number == game.number):
             return f"number {game.number} is another game's too"
-    for token in game.token_ids:
-        other = catalog.by_token(token)
-        holder = tokens.get(token, None if other is None else other.id)
-        if holder is not None and holder != game.id and token in ours.get(holder, other or game).token_ids:
-            return f"the token {token} is another game's too"
     return None

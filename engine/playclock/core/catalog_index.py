@@ -24,8 +24,9 @@ class Catalog:
         self.tombstones: dict[str, Game] = {}
         """Those that were."""
         self._by_number: dict[int, str] = {}
-        self._by_token: dict[str, str] = {}
+        self._by_token: dict[str, set[str]] = {}
         self._by_owner: dict[str, set[str]] = {}
+        self._by_creator: dict[str, set[str]] = {}
         self._number_max = 0
         self._listed = Orders()
         self._visible = Orders()
@@ -57,9 +58,10 @@ class Catalog:
         """Return the game of that number, unless it was deleted."""
         return self.games.get(self._by_number.get(number, ""))
 
-    def by_token(self, token_id: str) -> Game | None:
-        """Return the game that the token is associated with, unless it was deleted."""
-        return self.games.get(self._by_token.get(token_id, ""))
+    def with_token(self, token_id: str) -> list[Game]:
+        """Return the games that the token is associated with, unless they were deleted, in the order of their creation."""
+        found = (self.games[game_id] for game_id in self._by_token.get(token_id, ()))
+        return sorted(found, key=lambda game: (game.created_ms, game.id))
 
     def holder_of(self, number: int) -> str | None:
         """Return the id of the game that has or had the number."""
@@ -73,6 +75,11 @@ class Catalog:
     def owned_by(self, owner_id: str) -> frozenset[str]:
         """Return the ids of a developer's games."""
         return frozenset(self._by_owner.get(owner_id, ()))
+
+    def developed_by(self, developer_id: str) -> frozenset[str]:
+        """Return the ids of the games that a developer owns or created, but for those that an operator hides."""
+        ids = self._by_owner.get(developer_id, set()) | self._by_creator.get(developer_id, set())
+        return frozenset(game_id for game_id in ids if self.open_to_players(game_id) is not None)
 
     def numbered(self, numbers: Iterable[int]) -> frozenset[str]:
         """Return the ids of the games with these numbers, as far as there are any."""
@@ -102,9 +109,8 @@ class Catalog:
             self._number_max = max(self._number_max, game.number)
         if game.deleted_ms is not None:
             return
-        self._by_token.update(dict.fromkeys(game.token_ids, game.id))
-        if game.owner_id:
-            self._by_owner.setdefault(game.owner_id, set()).add(game.id)
+        for names, name in self._named(game):
+            names.setdefault(name, set()).add(game.id)
         if not is_many:
             self._listed.add(game)
             if game.is_visible:
@@ -117,12 +123,20 @@ class Catalog:
             self._listed.remove(game)
             if game.is_visible:
                 self._visible.remove(game)
-        if game.owner_id:
-            self._by_owner[game.owner_id].discard(game.id)
+        for names, name in self._named(game):
+            ids = names.get(name, set())
+            ids.discard(game.id)
+            if not ids:
+                names.pop(name, None)
         self.games.pop(game.id, None)
         self.tombstones.pop(game.id, None)
         if self._by_number.get(game.number) == game.id:
             del self._by_number[game.number]
-        for token in game.token_ids:
-            if self._by_token.get(token) == game.id:
-                del self._by_token[token]
+
+    def _named(self, game: Game) -> Iterator[tuple[dict[str, set[str]], str]]:
+        """Yield where a game is noted, and under which name."""
+        if game.owner_id:
+            yield self._by_owner, game.owner_id
+        if game.creator_id:
+            yield self._by_creator, game.creator_id
+        yield from ((self._by_token, token.id) for token in game.tokens)

@@ -23,6 +23,9 @@ class Sort(IntEnum):
     NAME = 1
     CREATED = 2
     NUMBER = 3
+    REWARDS_POOL = 4
+    REWARDS_ALLOCATED = 5
+    DAILY_REWARDS = 6
 
 
 Place = tuple[str | int, str]
@@ -32,7 +35,16 @@ KEYS: Final[Mapping[Sort, Callable[[Game], str | int]]] = {
     Sort.NAME: lambda game: game.name.casefold(),
     Sort.CREATED: lambda game: game.created_ms,
     Sort.NUMBER: lambda game: game.number,
+    Sort.REWARDS_POOL: lambda game: usd_micros(game.rewards_pool_usd),
+    Sort.REWARDS_ALLOCATED: lambda game: usd_micros(game.rewards_allocated_usd),
+    Sort.DAILY_REWARDS: lambda game: usd_micros(game.daily_rewards_usd),
 }
+
+
+def usd_micros(text: str) -> int:
+    """Return an amount of US dollars, of at most six digits after the point, in millionths."""
+    whole, _, part = text.partition(".")
+    return int(f"{whole}{part:0<6}") if text else 0
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):

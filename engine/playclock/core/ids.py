@@ -238,6 +238,11 @@ def player_session_key(game_id: str, player_session_id: str) -> str:
     return f"{game_id[:2]}:playersession:{game_id}/{player_session_id}"
 
 
+def ownership_claim_key(game_id: str, developer_id: str) -> str:
+    """Return the key of the record that says how a developer may prove to own a game. It lies with all games' records."""
+    return f"00:ownershipclaim:{_digest('ownership claim', game_id, developer_id)}"
+
+
 def kind_of(key: str) -> str:
     """Return the kind of the record that lies under a key."""
     return key.split(":", 2)[1]

@@ -23,6 +23,7 @@ from playclock.core.catalog_changes import (
 from playclock.core.catalog_index import Catalog
 from playclock.core.codec import Codec, encode
 from playclock.core.outbox import Audit
+from playclock.core.records import Answer
 from playclock.engine.context import Context
 from playclock.errors import TooMuchContention
 from playclock.stores.base import ABSENT, UNMOVED, Commit, Event, Put, Record, StoreUnavailable
@@ -36,6 +37,7 @@ _GAMES: Final = Codec(Game)
 _BUCKETS: Final = Codec(Bucket)
 _RINGS: Final = Codec(Ring)
 _EMPTY: Final = Ring(0, ())
+_DONE: Final = encode(Answer(b"done"))
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -43,6 +45,8 @@ class Decision(msgspec.Struct, frozen=True):
 
     games: Sequence[Game] = ()
     told: Sequence[Audit] = ()
+    puts: Sequence[Put] = ()
+    """What else is written with them, in partition 0."""
 
 
 class CatalogKeeper:
@@ -73,14 +77,16 @@ class CatalogKeeper:
                     return
                 self._context.catalog = await self._read()
 
-    async def change(self, decide: Callable[[Catalog], Decision]) -> None:
+    async def change(self, decide: Callable[[Catalog], Decision], *, once: str = "") -> None:
         """Change games as `decide` says, who sees them as they are now, and again when others were faster.
 
+        `once` is the key, in partition 0, of the record that says that this change was made before: then nothing happens.
         Raises what `decide` raises, StoreAway, TooMuchContention.
         """
         context = self._context
         for _ in range(ATTEMPTS_MAX):
-            await self.refresh()
+            if await self._is_done(once):
+                return
             now_ms = context.clock.now_ms()
             decision = decide(context.catalog)
             if not decision.games:
@@ -90,6 +96,9 @@ class CatalogKeeper:
             if puts is None:
                 continue
             retain_until_ms = now_ms + context.timers.tombstone_retention_ms
+            puts += decision.puts
+            if once:
+                puts.append(Put(key=once, expect=ABSENT, data=_DONE, retain_until_ms=retain_until_ms))
             events = [Event(data=encode(audit), retain_until_ms=retain_until_ms) for audit in decision.told]
             try:
                 (conflict,) = await context.records.store.commit([Commit(partition=0, puts=puts, events=events)])
@@ -101,6 +110,12 @@ class CatalogKeeper:
                     listener()
                 return
         raise TooMuchContention("others kept changing the catalogue")
+
+    async def _is_done(self, once: str) -> bool:
+        """Take in what anybody has changed, and say whether the change under that key was made. Raises StoreAway."""
+        revision, *done = await self._get([REVISION_KEY, *([once] if once else [])])
+        await self.follow(revision)
+        return bool(done) and done[0] is not None
 
     async def puts(self, edit: Edit) -> list[Put] | None:
         """Return what writes an edit, to be committed in partition 0; None where others were faster. Raises StoreAway."""

@@ -21,6 +21,7 @@ from playclock.engine.callers import Callers
 from playclock.engine.catalog import CatalogKeeper
 from playclock.engine.closer import Closer
 from playclock.engine.context import Context
+from playclock.engine.developer_games import DeveloperGames
 from playclock.engine.estate import EstateKeeper
 from playclock.engine.feed import Feed
 from playclock.engine.games import Games
@@ -34,6 +35,7 @@ from playclock.engine.limits import SHARE_SEC
 from playclock.engine.links import Links
 from playclock.engine.listing import Listing
 from playclock.engine.openid import OpenId
+from playclock.engine.ownership import Ownership, ReadKeys
 from playclock.engine.partners import Partners
 from playclock.engine.player_sessions import PlayerSessions
 from playclock.engine.players import Players
@@ -88,6 +90,7 @@ class Engine:
         sealer: Sealer | None = None,
         wallet: WalletRules | None = None,
         post: Post | None = None,
+        read_keys: ReadKeys | None = None,
         openid: OpenIdRules | None = None,
         images: Images | None = None,
     ) -> None:
@@ -97,8 +100,8 @@ class Engine:
         the partners of the estate. `limits`, and the rules of `links` and `openid`, are the default ones unless given. What was
         counted of limits is shared with other processes if `shares_limits`; left out, where the store lies on a server that
         many can share. `sealer` encrypts secrets in the store; without one they lie there as they are. `wallet` is how long
-        its agents have; `post` takes callbacks to them: without it nobody can bet. `images` keeps
-        pictures of games; without it there are none.
+        its agents have; `post` takes callbacks to them: without it nobody can bet. `images` keeps pictures of games; without it
+        there are none. `read_keys` reads games' pages: without it nobody can prove to own a game.
         """
         self.clock = clock or SystemClock()
         self.timers = timers or Timers()
@@ -138,11 +141,13 @@ class Engine:
         self.sessions = Sessions(context, self.partners)
         self.heartbeats = Heartbeats(context, self.partners)
         self.listing = Listing(context)
-        wallet = wallet or WalletRules()
-        bets = Bets(context, wallet)
+        bets = Bets(context, wallet := wallet or WalletRules())
         self.callbacks = Callbacks(context, self.signatures, post)
         self.wallet = Wallet(context, wallet, bets, self.callbacks)
         self.players = Players(context)
+        self.developer_games = DeveloperGames(
+            context, self.catalog, self.games, self.players, Ownership(context, self.catalog, read_keys)
+        )
         self.points = Points(context, self.players)
         self.player_sessions = PlayerSessions(context, self.players)
         self.sweeper = Sweeper(context, self.launches, self.transfers, bets, self.player_sessions)

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from playclock.core.catalog import Game
 from playclock.core.catalog_changes import problems
 from playclock.core.catalog_index import Catalog
+from playclock.core.codec import encode
 from playclock.core.estate import Agent, Estate
 from playclock.core.fields import request_id_problem
 from playclock.core.ids import make_uuid
@@ -22,6 +24,9 @@ from playclock.engine.context import Context
 from playclock.engine.estate import Edit, EstateKeeper
 from playclock.errors import AgentNotFound, BadRequest, GameChanged, GameNotFound
 
+GAME_BYTES_MAX: Final = 40_000
+"""How long a game's record may be: a page has a hundred of them, and a message four million bytes."""
+
 
 class Games:
     """Changes games one at a time. Each change is one commit, and in force everywhere within a second."""
@@ -31,18 +36,20 @@ class Games:
         self._keeper = keeper
         self._estate = estate
 
-    async def create(self, caller: Caller, wanted: Game, *, request_id: str = "") -> Game:
+    async def create(self, caller: Caller, wanted: Game, *, request_id: str = "", action: str = "CreateGame") -> Game:
         """Create a game with a new id, once for each request id; a number of its own where it has none.
+
+        `action` is what the audit trail calls it.
 
         Raises BadRequest, RequestIdReused, StoreAway, TooMuchContention.
         """
-        game = replace(wanted, id=await self._new_id(caller, wanted, request_id))
+        game = replace(wanted, id=await self._new_id(caller, wanted, request_id, action))
 
         def decide(catalog: Catalog) -> Decision:
             if game.id in catalog:
                 return Decision()
             _check(catalog, game)
-            return Decision([game], [self._audit(caller, "CreateGame", game, game.name)])
+            return Decision([game], [audit_of(self._context, caller, action, game, game.name)])
 
         await self._keeper.change(decide)
         return self._known(game.id)
@@ -59,12 +66,12 @@ class Games:
             game = catalog.games.get(game_id)
             if game is None:
                 raise GameNotFound("no such game", game_id=game_id)
-            _check_revision(game, revision)
+            check_revision(game, revision)
             changed = change(game)
             if changed == game:
                 return Decision()
             _check(catalog, changed)
-            return Decision([changed], [self._audit(caller, "UpdateGame", game, listed("changed", fields))])
+            return Decision([changed], [audit_of(self._context, caller, "UpdateGame", game, listed("changed", fields))])
 
         await self._keeper.change(decide)
         return self._known(game_id)
@@ -81,9 +88,9 @@ class Games:
                 raise GameNotFound("no such game", game_id=game_id)
             if game.deleted_ms is not None:
                 return Decision()
-            _check_revision(game, revision)
+            check_revision(game, revision)
             deleted = replace(game, deleted_ms=self._context.clock.now_ms())
-            return Decision([deleted], [self._audit(caller, "DeleteGame", game, game.name)])
+            return Decision([deleted], [audit_of(self._context, caller, "DeleteGame", game, game.name)])
 
         await self._keeper.change(decide)
         return self._known(game_id)
@@ -126,7 +133,7 @@ class Games:
         """Return the ids of the games that an agent offers. Raises AgentNotFound."""
         return self._context.catalog.numbered(_agent(self._context.estate, agent_id).games)
 
-    async def _new_id(self, caller: Caller, wanted: Game, request_id: str) -> str:
+    async def _new_id(self, caller: Caller, wanted: Game, request_id: str, action: str) -> str:
         """Return the id of the game that a request creates: the same for each repeat."""
         problem = request_id_problem(request_id)
         if problem:
@@ -134,7 +141,7 @@ class Games:
         if not request_id:
             random = secrets.token_bytes(16)
         else:
-            contents = ("CreateGame", msgspec.json.encode(wanted).decode())
+            contents = (action, msgspec.json.encode(wanted).decode())
             await requests.claim(self._context, caller, request_id, contents)
             parts = (requests.name_of(caller), request_id, *contents)
             random = hashlib.sha256("".join(f"{len(part)}:{part}" for part in parts).encode("utf-8", "surrogatepass")).digest()
@@ -145,19 +152,26 @@ class Games:
         assert known is not None, "what was there is never forgotten"
         return known
 
-    def _audit(self, caller: Caller, action: str, game: Game, detail: str) -> Audit:
-        return Audit(
-            self._context.clock.now_ms(), requests.name_of(caller), action, f"game/{game.id}", detail, self._context.new_uuid(0)
-        )
+
+def audit_of(context: Context, caller: Caller, action: str, game: Game, detail: str) -> Audit:
+    """Return what the audit trail says of a change of a game."""
+    return Audit(context.clock.now_ms(), requests.name_of(caller), action, f"game/{game.id}", detail, context.new_uuid(0))
 
 
 def _check(catalog: Catalog, game: Game) -> None:
     for sentence in problems(catalog, [game]).values():
-        field = "game.number" if game.number and catalog.holder_of(game.number) not in (None, game.id) else "game.token_ids"
-        raise BadRequest({field: sentence})
+        raise BadRequest({"game.number": sentence})
+    check_size(game)
 
 
-def _check_revision(game: Game, revision: int) -> None:
+def check_size(game: Game) -> None:
+    """Raise BadRequest for a game whose texts are so long, all together, that a hundred such fit into no message."""
+    if len(encode(game)) > GAME_BYTES_MAX:
+        raise BadRequest({"game": f"expected at most {GAME_BYTES_MAX} bytes in all"})
+
+
+def check_revision(game: Game, revision: int) -> None:
+    """Raise GameChanged where a game is not at the revision any more, unless that is 0."""
     if revision not in (0, game.revision):
         raise GameChanged("the game was changed meanwhile", revision=game.revision)
 

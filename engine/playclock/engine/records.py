@@ -15,6 +15,7 @@ from playclock.core.identifiers import KnownPlayer
 from playclock.core.ids import kind_of
 from playclock.core.launch import Launch, Seat
 from playclock.core.ott import Ott
+from playclock.core.ownership import OwnershipClaim
 from playclock.core.points import Leaders, PlayerPoints, PlayerSession
 from playclock.core.records import Answer, Claim, KeyUses, Nonce, Pulse, ServerSessions, Window
 from playclock.core.session import Session
@@ -45,6 +46,7 @@ BETS: Final = Codec(Bet)
 BOOKS: Final = Codec(Book)
 BET_PAGES: Final = Codec(BetPage)
 ROUNDS: Final = Codec(Round)
+OWNERSHIP_CLAIMS: Final = Codec(OwnershipClaim)
 PLAYERS: Final = Codec(KnownPlayer)
 POINTS: Final = Codec(PlayerPoints)
 LEADERS: Final = Codec(Leaders)
@@ -70,6 +72,7 @@ _CODECS: Final[Mapping[str, Codec[Any]]] = {
     "book": BOOKS,
     "betpage": BET_PAGES,
     "round": ROUNDS,
+    "ownershipclaim": OWNERSHIP_CLAIMS,
     "player": PLAYERS,
     "points": POINTS,
     "leaders": LEADERS,

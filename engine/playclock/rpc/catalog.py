@@ -1,27 +1,19 @@
 """CatalogService: messages to the engine and back."""
 
-import base64
-import binascii
 from collections.abc import Iterator
 from typing import Final
 
-import msgspec
-
 from playclock.core.catalog import Game
 from playclock.core.fields import NAME_MAX, text_problem
-from playclock.core.gamelist import Place, Query, Sort
-from playclock.core.ids import is_uuid
+from playclock.core.gamelist import Query, Sort
 from playclock.engine import Engine
 from playclock.errors import BadRequest, GameNotFound
 from playclock.rpc.call import Call
 from playclock.rpc.catalog_fields import change_of, game_message, new_game
 from playclock.rpc.fields import check
+from playclock.rpc.game_pages import BATCH_MAX, count_problem, id_problem, limit_of, page_token, place_in
 from playclock.v1 import catalog_service_pb2 as pb
 
-PAGE_DEFAULT: Final = 50
-PAGE_MAX: Final = 100
-"""A hundred games with all that they may hold fit into a message."""
-BATCH_MAX: Final = 100
 OFFERS_MAX: Final = 1_000
 
 _SORTS: Final = {
@@ -30,17 +22,6 @@ _SORTS: Final = {
     pb.ListGamesRequest.SORT_BY_CREATE_TIME: Sort.CREATED,
     pb.ListGamesRequest.SORT_BY_NUMBER: Sort.NUMBER,
 }
-
-
-class _Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """The last game of a page, and in which order."""
-
-    sort: Sort
-    is_descending: bool
-    place: Place
-
-
-_CURSORS: Final = msgspec.msgpack.Decoder(_Cursor)
 
 
 class CatalogServicer:
@@ -56,7 +37,7 @@ class CatalogServicer:
 
     async def UpdateGame(self, request: pb.UpdateGameRequest, call: Call) -> pb.UpdateGameResponse:
         """Change fields of a game."""
-        check(game_id=_id_problem(request.game_id), revision=_count_problem(request.revision))
+        check(game_id=id_problem(request.game_id), revision=count_problem(request.revision))
         fields = tuple(request.update_mask.paths)
         change = change_of(request.game, fields)
         game = await self._engine.games.update(
@@ -69,12 +50,12 @@ class CatalogServicer:
         catalog = self._engine.context.catalog
         match request.WhichOneof("name"):
             case "game_id":
-                check(game_id=_id_problem(request.game_id))
+                check(game_id=id_problem(request.game_id))
                 game = catalog.games.get(request.game_id)
             case "game_number":
                 game = catalog.by_number(request.game_number)
             case "token_id":
-                game = catalog.by_token(request.token_id)
+                game = next(iter(catalog.with_token(request.token_id)), None)
             case _:
                 raise BadRequest({"name": "is required: a game_id, game_number or token_id"})
         if game is None:
@@ -86,7 +67,7 @@ class CatalogServicer:
         named = len(request.game_ids) + len(request.game_numbers) + len(request.token_ids)
         check(game_ids=f"expected at most {BATCH_MAX} games in all" if named > BATCH_MAX else None)
         found = {game.id: game for game in self._named(request) if game is not None}
-        games = [game for game in found.values() if request.include_hidden or game.is_visible]
+        games = [game for game in found.values() if request.include_hidden or game.is_visible][:BATCH_MAX]
         return pb.BatchGetGamesResponse(games=map(game_message, games))
 
     async def ListGames(self, request: pb.ListGamesRequest, call: Call) -> pb.ListGamesResponse:  # noqa: ARG002
@@ -94,10 +75,10 @@ class CatalogServicer:
         check(
             query=text_problem(request.query, NAME_MAX, required=False),
             sort_by=None if request.sort_by in _SORTS else "is not known",
-            page_size=_count_problem(request.page_size),
-            offset=_count_problem(request.offset),
-            owner_id=_id_problem(request.owner_id) if request.owner_id else None,
-            agent_id=_count_problem(request.agent_id),
+            page_size=count_problem(request.page_size),
+            offset=count_problem(request.offset),
+            owner_id=id_problem(request.owner_id) if request.owner_id else None,
+            agent_id=count_problem(request.agent_id),
         )
         query = Query(
             text=request.query,
@@ -109,18 +90,18 @@ class CatalogServicer:
         page = self._engine.context.catalog.page(
             query,
             offset=request.offset,
-            limit=min(request.page_size or PAGE_DEFAULT, PAGE_MAX),
-            after=_after(request.page_token, query),
+            limit=limit_of(request.page_size),
+            after=place_in(request.page_token, query),
         )
         return pb.ListGamesResponse(
             games=map(game_message, page.games),
-            next_page_token="" if page.last is None else _token(query, page.last),
+            next_page_token=page_token(query, page.last),
             total_size=page.total,
         )
 
     async def DeleteGame(self, request: pb.DeleteGameRequest, call: Call) -> pb.DeleteGameResponse:
         """Delete a game."""
-        check(game_id=_id_problem(request.game_id), revision=_count_problem(request.revision))
+        check(game_id=id_problem(request.game_id), revision=count_problem(request.revision))
         game = await self._engine.games.delete(call.caller, request.game_id, revision=request.revision)
         return pb.DeleteGameResponse(game=game_message(game))
 
@@ -140,39 +121,14 @@ class CatalogServicer:
         catalog = self._engine.context.catalog
         yield from map(catalog.games.get, request.game_ids)
         yield from map(catalog.by_number, request.game_numbers)
-        yield from map(catalog.by_token, request.token_ids)
+        for token_id in request.token_ids:
+            yield from catalog.with_token(token_id)
 
     def _asked_for(self, request: pb.ListGamesRequest) -> frozenset[str] | None:
         """Return the ids of the games that a filter names; None without one. Raises AgentNotFound."""
         owned = self._engine.context.catalog.owned_by(request.owner_id) if request.owner_id else None
         offered = self._engine.games.offered_by(request.agent_id) if request.agent_id else None
         return owned if offered is None else offered if owned is None else owned & offered
-
-
-def _token(query: Query, last: Place) -> str:
-    cursor = _Cursor(query.sort, query.is_descending, last)
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode(cursor)).decode().rstrip("=")
-
-
-def _after(page_token: str, query: Query) -> Place | None:
-    if not page_token:
-        return None
-    try:
-        cursor = _CURSORS.decode(base64.urlsafe_b64decode(page_token + "=" * (-len(page_token) % 4)))
-    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
-        raise BadRequest({"page_token": "not a page token of this service"}) from error
-    is_text = isinstance(cursor.place[0], str)
-    if (cursor.sort, cursor.is_descending, is_text) != (query.sort, query.is_descending, query.sort is Sort.NAME):
-        raise BadRequest({"page_token": "of a list in another order"})
-    return cursor.place
-
-
-def _id_problem(game_id: str) -> str | None:
-    return None if is_uuid(game_id) else "expected a lower-case UUID"
-
-
-def _count_problem(count: int) -> str | None:
-    return None if count >= 0 else "must not be negative"
 
 
 def _offers_problem(count: int) -> str | None:

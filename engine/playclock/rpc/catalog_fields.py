@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from playclock.core.catalog import FAILURE_LIMIT_MS, NUMBER_MAX, Game
+from playclock.core.catalog import FAILURE_LIMIT_MS, NUMBER_MAX, Game, Token
 from playclock.core.fields import NAME_MAX, text_problem, url_problem
 from playclock.core.ids import is_uuid
 from playclock.errors import BadRequest
@@ -18,10 +18,16 @@ DESCRIPTION_MAX: Final = 4_000
 PLATFORM_MAX: Final = 64
 TOKENS_MAX: Final = 100
 TOKEN_MAX: Final = 128
+SYMBOL_MAX: Final = 32
+SOCIAL_MAX: Final = 255
 CAP_MAX: Final = 1 << 53
 """What a number in JSON can hold."""
 
 _TOKEN = re.compile(rf"[\x21-\x7e]{{1,{TOKEN_MAX}}}", re.ASCII)
+_OWN_IMAGE = re.compile(r"/(?!/)[A-Za-z0-9._/-]{0,200}[0-9a-f]{64}\.(?:jpg|png|gif|webp)", re.ASCII)
+"""The path of an image of ours, where no setting says whose it is."""
+_HANDLE = re.compile(r"@?[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_USD = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,6})?", re.ASCII)
 _LAYOUT = str.maketrans("", "", "\r\n\t")
 
 _RECORDS: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
@@ -36,12 +42,23 @@ _RECORDS: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "owner_id": ("owner_id", str),
     "hidden": ("is_hidden", bool),
     "admin_hidden": ("is_admin_hidden", bool),
-    "token_ids": ("token_ids", tuple),
+    "tokens": ("tokens", lambda tokens: tuple(map(_token, tokens))),
     "max_score_per_session": ("max_score_per_session", int),
     "max_sessions_per_day": ("max_sessions_per_day", int),
     "max_cumulative_points_per_day": ("max_cumulative_points_per_day", int),
     "on_provider_failure": ("failure_policy", FAILURE_POLICIES.__getitem__),
     "provider_failure_limit_sec": ("failure_limit_ms", lambda seconds: seconds * 1000 or FAILURE_LIMIT_MS),
+    "html_game": ("is_html", bool),
+    "iframable": ("is_iframable", bool),
+    "has_sdk": ("has_sdk", bool),
+    "twitter": ("twitter", str),
+    "discord": ("discord", str),
+    "telegram": ("telegram", str),
+    "jwks_url": ("jwks_url", str),
+    "ownership_validated": ("is_ownership_validated", bool),
+    "total_rewards_pool_value_usd": ("rewards_pool_usd", str),
+    "total_rewards_allocated_usd": ("rewards_allocated_usd", str),
+    "estimated_daily_rewards_usd": ("daily_rewards_usd", str),
 }
 """The record's field for each of a message that can be changed, and how a value becomes the record's."""
 UPDATABLE: Final = tuple(_RECORDS)
@@ -91,7 +108,7 @@ def game_message(game: Game) -> pb.Game:
         creator_id=game.creator_id,
         hidden=game.is_hidden,
         admin_hidden=game.is_admin_hidden,
-        token_ids=game.token_ids,
+        tokens=map(_token_message, game.tokens),
         max_score_per_session=game.max_score_per_session,
         max_sessions_per_day=game.max_sessions_per_day,
         max_cumulative_points_per_day=game.max_cumulative_points_per_day,
@@ -101,14 +118,39 @@ def game_message(game: Game) -> pb.Game:
         update_time=timestamp(game.updated_ms),
         delete_time=None if game.deleted_ms is None else timestamp(game.deleted_ms),
         revision=game.revision,
+        html_game=game.is_html,
+        iframable=game.is_iframable,
+        has_sdk=game.has_sdk,
+        twitter=game.twitter,
+        discord=game.discord,
+        telegram=game.telegram,
+        jwks_url=game.jwks_url,
+        org_rewards_split=game.split_in_force,
+        ownership_validated=game.is_ownership_validated,
+        total_rewards_pool_value_usd=game.rewards_pool_usd,
+        total_rewards_allocated_usd=game.rewards_allocated_usd,
+        estimated_daily_rewards_usd=game.daily_rewards_usd,
     )
 
 
+def _token(message: pb.Token) -> Token:
+    return Token(message.id, message.symbol, message.name, message.image_url)
+
+
+def _token_message(token: Token) -> pb.Token:
+    return pb.Token(id=token.id, symbol=token.symbol, name=token.name, image_url=token.image_url)
+
+
+def problems_in(message: pb.Game, fields: Iterable[str]) -> dict[str, str]:
+    """Return what is wrong with which of the fields."""
+    found = {field: _CHECKS[field](getattr(message, field)) for field in fields if field in _CHECKS}
+    return {field: problem for field, problem in found.items() if problem}
+
+
 def _check(message: pb.Game, fields: Iterable[str]) -> None:
-    found = {f"game.{field}": _CHECKS[field](getattr(message, field)) for field in fields if field in _CHECKS}
-    problems = {path: problem for path, problem in found.items() if problem}
+    problems = problems_in(message, fields)
     if problems:
-        raise BadRequest(problems)
+        raise BadRequest({f"game.{field}": problem for field, problem in problems.items()})
 
 
 def _name_problem(text: str) -> str | None:
@@ -129,11 +171,41 @@ def _developer_problem(text: str) -> str | None:
     return None if not text or is_uuid(text) else "expected a lower-case UUID"
 
 
-def _tokens_problem(tokens: Iterable[str]) -> str | None:
-    ids = list(tokens)
-    if len(ids) > TOKENS_MAX or len(set(ids)) < len(ids) or not all(map(_TOKEN.fullmatch, ids)):
+def _tokens_problem(tokens: Iterable[pb.Token]) -> str | None:
+    tokens = list(tokens)
+    ids = {token.id for token in tokens}
+    if len(tokens) > TOKENS_MAX or len(ids) < len(tokens) or any(map(token_id_problem, ids)):
         return f"expected at most {TOKENS_MAX}, each once, of 1 to {TOKEN_MAX} visible ASCII characters"
+    for token in tokens:
+        problem = (
+            text_problem(token.symbol, SYMBOL_MAX, required=False)
+            or text_problem(token.name, NAME_MAX, required=False)
+            or url_problem(token.image_url)
+        )
+        if problem:
+            return f"of {token.id}: {problem}"
     return None
+
+
+def token_id_problem(text: str) -> str | None:
+    """Check a token's address."""
+    return None if _TOKEN.fullmatch(text) else f"expected 1 to {TOKEN_MAX} visible ASCII characters"
+
+
+def _image_problem(text: str) -> str | None:
+    return None if _OWN_IMAGE.fullmatch(text) else url_problem(text)
+
+
+def _social_problem(text: str) -> str | None:
+    if len(text) <= SOCIAL_MAX and (not text or _HANDLE.fullmatch(text) or url_problem(text) is None):
+        return None
+    return f"expected an http or https URL, or a handle, of at most {SOCIAL_MAX} characters"
+
+
+def _usd_problem(text: str) -> str | None:
+    return (
+        None if not text or _USD.fullmatch(text) else "expected a decimal with at most 12 digits before the point and 6 after"
+    )
 
 
 def _cap_problem(cap: int) -> str | None:
@@ -145,17 +217,24 @@ _CHECKS: Final[Mapping[str, Callable[[Any], str | None]]] = {
     "name": _name_problem,
     "description": _description_problem,
     "brand": _text_problem(NAME_MAX),
-    "image_url": url_problem,
-    "cover_image_url": url_problem,
+    "image_url": _image_problem,
+    "cover_image_url": _image_problem,
     "play_url": url_problem,
     "demo_url": url_problem,
     "platform": _text_problem(PLATFORM_MAX),
     "owner_id": _developer_problem,
     "creator_id": _developer_problem,
-    "token_ids": _tokens_problem,
+    "tokens": _tokens_problem,
     "max_score_per_session": _cap_problem,
     "max_sessions_per_day": _cap_problem,
     "max_cumulative_points_per_day": _cap_problem,
     "on_provider_failure": lambda policy: None if policy in FAILURE_POLICIES else "is not known",
     "provider_failure_limit_sec": lambda seconds: None if seconds >= 0 else "must not be negative",
+    "twitter": _social_problem,
+    "discord": _social_problem,
+    "telegram": _social_problem,
+    "jwks_url": url_problem,
+    "total_rewards_pool_value_usd": _usd_problem,
+    "total_rewards_allocated_usd": _usd_problem,
+    "estimated_daily_rewards_usd": _usd_problem,
 }

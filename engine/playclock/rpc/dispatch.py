@@ -26,6 +26,7 @@ from playclock.rpc.auth import AuthServicer
 from playclock.rpc.authenticate import REQUEST_ID, Metadata
 from playclock.rpc.call import Call, Identify, unidentified
 from playclock.rpc.catalog import CatalogServicer
+from playclock.rpc.developer_game import DeveloperGameServicer
 from playclock.rpc.game_link import GameLinkServicer
 from playclock.rpc.gate import Gate
 from playclock.rpc.health import SERVICE as HEALTH
@@ -46,6 +47,7 @@ from playclock.v1 import (
     audit_service_pb2,
     auth_service_pb2,
     catalog_service_pb2,
+    developer_game_service_pb2,
     game_link_service_pb2,
     image_service_pb2,
     key_service_pb2,
@@ -148,6 +150,7 @@ class Dispatcher:
             (audit_service_pb2, "AuditService", AuditServicer(engine)),
             (auth_service_pb2, "AuthService", AuthServicer(engine)),
             (catalog_service_pb2, "CatalogService", CatalogServicer(engine)),
+            (developer_game_service_pb2, "DeveloperGameService", DeveloperGameServicer(engine)),
             (game_link_service_pb2, "GameLinkService", GameLinkServicer(engine)),
             (image_service_pb2, "ImageService", ImageServicer(engine)),
             (key_service_pb2, "KeyService", KeyServicer(engine)),

@@ -58,6 +58,11 @@ FOR_GAMES: Final = frozenset(method for method in ESSENTIAL if Role.GAME in ACCE
 
 FOR_FACADES: Final = frozenset(
     {
+        "/playclock.v1.DeveloperGameService/BatchGetGamesByToken",
+        "/playclock.v1.DeveloperGameService/BatchGetPublicGames",
+        "/playclock.v1.DeveloperGameService/GetGameByToken",
+        "/playclock.v1.DeveloperGameService/GetPublicGame",
+        "/playclock.v1.DeveloperGameService/ListPublicGames",
         "/playclock.v1.ImageService/GetImage",
         "/playclock.v1.LimitService/TakeLimit",
         "/playclock.v1.OpenIdService/GetConfiguration",

@@ -27,13 +27,15 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from playclock.v1 import provisioning_service_pb2 as playclock_dot_v1_dot_provisioning__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"playclock/v1/catalog_service.proto\x12\x0cplayclock.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'playclock/v1/provisioning_service.proto\"\x8e\x05\n\x04Game\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\r\n\x05\x62rand\x18\x05 \x01(\t\x12\x11\n\timage_url\x18\x06 \x01(\t\x12\x17\n\x0f\x63over_image_url\x18\x07 \x01(\t\x12\x10\n\x08play_url\x18\x08 \x01(\t\x12\x10\n\x08\x64\x65mo_url\x18\t \x01(\t\x12\x10\n\x08platform\x18\n \x01(\t\x12\x10\n\x08owner_id\x18\x0b \x01(\t\x12\x12\n\ncreator_id\x18\x0c \x01(\t\x12\x0e\n\x06hidden\x18\r \x01(\x08\x12\x14\n\x0c\x61\x64min_hidden\x18\x0e \x01(\x08\x12\x11\n\ttoken_ids\x18\x0f \x03(\t\x12\x1d\n\x15max_score_per_session\x18\x10 \x01(\x03\x12\x1c\n\x14max_sessions_per_day\x18\x11 \x01(\x03\x12%\n\x1dmax_cumulative_points_per_day\x18\x12 \x01(\x03\x12J\n\x13on_provider_failure\x18\x13 \x01(\x0e\x32-.playclock.v1.ProvisionedGame.ProviderFailure\x12\"\n\x1aprovider_failure_limit_sec\x18\x14 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65lete_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x18 \x01(\x03\"I\n\x11\x43reateGameRequest\x12 \n\x04game\x18\x01 \x01(\x0b\x32\x12.playclock.v1.Game\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"6\n\x12\x43reateGameResponse\x12 \n\x04game\x18\x01 \x01(\x0b\x32\x12.playclock.v1.Game\"\x89\x01\n\x11UpdateGameRequest\x12\x0f\n\x07game_id\x18\x01 \x01(\t\x12 \n\x04game\x18\x02 \x01(\x0b\x32\x12.playclock.v1.Game\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x10\n\x08revision\x18\x04 \x01(\x03\"6\n\x12UpdateGameResponse\x12 \n\x04game\x18\x01 \x01(\x0b\x32\x12.playclock.v1.Game\"V\n\x0eGetGameRequest\x12\x11\n\x07game_id\x18\x01 \x01(\tH\x00\x12\x15\n\x0bgame_number\x18\x02 \x01(\x03H\x00\x12\x12\n\x08token_id\x18\x03 \x01(\tH\x00\x42\x06\n\x04name\"3\n\x0fGetGameResponse\x12 \n\x04game\x18\x01 \x01(\x0b\x32\x12.playclock.v1.Game\"i\n\x14\x42\x61tchGetGamesRequest\x12\x10\n\x08game_ids\x18\x01 \x03(\t\x12\x14\n\x0cgame_numbers\x18\x02 \x03(\x03\x12\x11\n\ttoken_ids\x18\x03 \x03(\t\x12\x16\n\x0einclude_hidden\x18\x04 \x01(\x08\":\n\x15\x42\x61tchGetGamesResponse\x12!\n\x05games\x18\x01 \x03(\x0b\x32\x12.playclock.v1.Game\"\xc2\x02\n\x10ListGamesRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x36\n\x07sort_by\x18\x02 \x01(\x0e\x32%.playclock.v1.ListGamesRequest.SortBy\x12\x12\n\ndescending\x18\x03 \x01(\x08\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x0e\n\x06offset\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\x12\x10\n\x08owner_id\x18\x07 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x08 \x01(\x03\x12\x16\n\x0einclude_hidden\x18\t \x01(\x08\"`\n\x06SortBy\x12\x17\n\x13SORT_BY_UNSPECIFIED\x10\x00\x12\x10\n\x0cSORT_BY_NAME\x10\x01\x12\x17\n\x13SORT_BY_CREATE_TIME\x10\x02\x12\x12\n\x0eSORT_BY_NUMBER\x10\x03\"c\n\x11ListGamesResponse\x12!\n\x05games\x18\x01 \x03(\x0b\x32\x12.playclock.v1.Game\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"6\n\x11\x44\x65leteGameRequest\x12\x0f\n\x07game_id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\"6\n\x12\x44\x65leteGameResponse\x12 \n\x04game\x18\x01 \x01(\x0b\x32\x12.playclock.v1.Game\"X\n\x17UpdateAgentGamesRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\x03\x12\x13\n\x0b\x61\x64\x64_numbers\x18\x02 \x03(\x03\x12\x16\n\x0eremove_numbers\x18\x03 \x03(\x03\")\n\x18UpdateAgentGamesResponse\x12\r\n\x05games\x18\x01 \x01(\x05\x32\xe5\x04\n\x0e\x43\x61talogService\x12O\n\nCreateGame\x12\x1f.playclock.v1.CreateGameRequest\x1a .playclock.v1.CreateGameResponse\x12O\n\nUpdateGame\x12\x1f.playclock.v1.UpdateGameRequest\x1a .playclock.v1.UpdateGameResponse\x12K\n\x07GetGame\x12\x1c.playclock.v1.GetGameRequest\x1a\x1d.playclock.v1.GetGameResponse\"\x03\x90\x02\x01\x12]\n\rBatchGetGames\x12\".playclock.v1.BatchGetGamesRequest\x1a#.playclock.v1.BatchGetGamesResponse\"\x03\x90\x02\x01\x12Q\n\tListGames\x12\x1e.playclock.v1.ListGamesRequest\x1a\x1f.playclock.v1.ListGamesResponse\"\x03\x90\x02\x01\x12O\n\nDeleteGame\x12\x1f.playclock.v1.DeleteGameRequest\x1a .playclock.v1.DeleteGameResponse\x12\x61\n\x10UpdateAgentGames\x12%.playclock.v1.UpdateAgentGamesRequest\x1a&.playclock.v1.UpdateAgentGamesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"playclock/v1/catalog_service.proto\x12\x0cplayclock.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'playclock/v1/provisioning_service.proto\"\xa6\x08\n\x04Game\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\r\n\x05\x62rand\x18\x05 \x01(\t\x12\x11\n\timage_url\x18\x06 \x01(\t\x12\x17\n\x0f\x63over_image_url\x18\x07 \x01(\t\x12\x10\n\x08play_url\x18\x08 \x01(\t\x12\x10\n\x08\x64\x65mo_url\x18\t \x01(\t\x12\x10\n\x08platform\x18\n \x01(\t\x12\x10\n\x08owner_id\x18\x0b \x01(\t\x12\x12\n\ncreator_id\x18\x0c \x01(\t\x12\x0e\n\x06hidden\x18\r \x01(\x08\x12\x14\n\x0c\x61\x64min_hidden\x18\x0e \x01(\x08\x12#\n\x06tokens\x18\x0f \x03(\x0b\x32\x13.playclock.v1.Token\x12\x1d\n\x15max_score_per_session\x18\x10 \x01(\x03\x12\x1c\n\x14max_sessions_per_day\x18\x11 \x01(\x03\x12%\n\x1dmax_cumulative_points_per_day\x18\x12 \x01(\x03\x12J\n\x13on_provider_failure\x18\x13 \x01(\x0e\x32-.playclock.v1.ProvisionedGame.ProviderFailure\x12\"\n\x1aprovider_failure_limit_sec\x18\x14 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65lete_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x18 \x01(\x03\x12\x11\n\thtml_game\x18\x19 \x01(\x08\x12\x11\n\tiframable\x18\x1a \x01(\x08\x12\x0f\n\x07has_sdk\x18\x1b \x01(\x08\x12\x0f\n\x07twitter\x18\x1c \x01(\t\x12\x0f\n\x07\x64iscord\x18\x1d \x01(\t\x12\x10\n\x08telegram\x18\x1e \x01(\t\x12\x10\n\x08jwks_url\x18\x1f \x01(\t\x12\x42\n\x11org_rewards_split\x18  \x03(\x0b\x32\'.playclock.v1.Game.OrgRewardsSplitEntry\x12\x1b\n\x13ownership_validated\x18! \x01(\x08\x12$\n\x1ctotal_rewards_pool_value_usd\x18\" \x01(\t\x12#\n\x1btotal_rewards_allocated_usd\x18# \x01(\t\x12#\n\x1b\x65stimated_daily_rewards_usd\x18$ \x01(\t\x1a\x36\n\x14OrgRewardsSplitEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"D\n\x05Token\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\timage_url\x18\x04 \x01(\t\"I\n\x11\x43reateGameRequest\x12 \n\x04game\x18\x01 \x01(\x0b\x32\x12.playclock.v1.Game\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"6\n\x12\x43reateGameResponse\x12 \n\x04game\x18\x01 \x01(\x0b\x32\x12.playclock.v1.Game\"\x89\x01\n\x11UpdateGameRequest\x12\x0f\n\x07game_id\x18\x01 \x01(\t\x12 \n\x04game\x18\x02 \x01(\x0b\x32\x12.playclock.v1.Game\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x10\n\x08revision\x18\x04 \x01(\x03\"6\n\x12UpdateGameResponse\x12 \n\x04game\x18\x01 \x01(\x0b\x32\x12.playclock.v1.Game\"V\n\x0eGetGameRequest\x12\x11\n\x07game_id\x18\x01 \x01(\tH\x00\x12\x15\n\x0bgame_number\x18\x02 \x01(\x03H\x00\x12\x12\n\x08token_id\x18\x03 \x01(\tH\x00\x42\x06\n\x04name\"3\n\x0fGetGameResponse\x12 \n\x04game\x18\x01 \x01(\x0b\x32\x12.playclock.v1.Game\"i\n\x14\x42\x61tchGetGamesRequest\x12\x10\n\x08game_ids\x18\x01 \x03(\t\x12\x14\n\x0cgame_numbers\x18\x02 \x03(\x03\x12\x11\n\ttoken_ids\x18\x03 \x03(\t\x12\x16\n\x0einclude_hidden\x18\x04 \x01(\x08\":\n\x15\x42\x61tchGetGamesResponse\x12!\n\x05games\x18\x01 \x03(\x0b\x32\x12.playclock.v1.Game\"\xc2\x02\n\x10ListGamesRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x36\n\x07sort_by\x18\x02 \x01(\x0e\x32%.playclock.v1.ListGamesRequest.SortBy\x12\x12\n\ndescending\x18\x03 \x01(\x08\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x0e\n\x06offset\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\x12\x10\n\x08owner_id\x18\x07 \x01(\t\x12\x10\n\x08\x61gent_id\x18\x08 \x01(\x03\x12\x16\n\x0einclude_hidden\x18\t \x01(\x08\"`\n\x06SortBy\x12\x17\n\x13SORT_BY_UNSPECIFIED\x10\x00\x12\x10\n\x0cSORT_BY_NAME\x10\x01\x12\x17\n\x13SORT_BY_CREATE_TIME\x10\x02\x12\x12\n\x0eSORT_BY_NUMBER\x10\x03\"c\n\x11ListGamesResponse\x12!\n\x05games\x18\x01 \x03(\x0b\x32\x12.playclock.v1.Game\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"6\n\x11\x44\x65leteGameRequest\x12\x0f\n\x07game_id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\"6\n\x12\x44\x65leteGameResponse\x12 \n\x04game\x18\x01 \x01(\x0b\x32\x12.playclock.v1.Game\"X\n\x17UpdateAgentGamesRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\x03\x12\x13\n\x0b\x61\x64\x64_numbers\x18\x02 \x03(\x03\x12\x16\n\x0eremove_numbers\x18\x03 \x03(\x03\")\n\x18UpdateAgentGamesResponse\x12\r\n\x05games\x18\x01 \x01(\x05\x32\xe5\x04\n\x0e\x43\x61talogService\x12O\n\nCreateGame\x12\x1f.playclock.v1.CreateGameRequest\x1a .playclock.v1.CreateGameResponse\x12O\n\nUpdateGame\x12\x1f.playclock.v1.UpdateGameRequest\x1a .playclock.v1.UpdateGameResponse\x12K\n\x07GetGame\x12\x1c.playclock.v1.GetGameRequest\x1a\x1d.playclock.v1.GetGameResponse\"\x03\x90\x02\x01\x12]\n\rBatchGetGames\x12\".playclock.v1.BatchGetGamesRequest\x1a#.playclock.v1.BatchGetGamesResponse\"\x03\x90\x02\x01\x12Q\n\tListGames\x12\x1e.playclock.v1.ListGamesRequest\x1a\x1f.playclock.v1.ListGamesResponse\"\x03\x90\x02\x01\x12O\n\nDeleteGame\x12\x1f.playclock.v1.DeleteGameRequest\x1a .playclock.v1.DeleteGameResponse\x12\x61\n\x10UpdateAgentGames\x12%.playclock.v1.UpdateAgentGamesRequest\x1a&.playclock.v1.UpdateAgentGamesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'playclock.v1.catalog_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_GAME_ORGREWARDSSPLITENTRY']._loaded_options = None
+  _globals['_GAME_ORGREWARDSSPLITENTRY']._serialized_options = b'8\001'
   _globals['_CATALOGSERVICE'].methods_by_name['GetGame']._loaded_options = None
   _globals['_CATALOGSERVICE'].methods_by_name['GetGame']._serialized_options = b'\220\002\001'
   _globals['_CATALOGSERVICE'].methods_by_name['BatchGetGames']._loaded_options = None
@@ -41,37 +43,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CATALOGSERVICE'].methods_by_name['ListGames']._loaded_options = None
   _globals['_CATALOGSERVICE'].methods_by_name['ListGames']._serialized_options = b'\220\002\001'
   _globals['_GAME']._serialized_start=161
-  _globals['_GAME']._serialized_end=815
-  _globals['_CREATEGAMEREQUEST']._serialized_start=817
-  _globals['_CREATEGAMEREQUEST']._serialized_end=890
-  _globals['_CREATEGAMERESPONSE']._serialized_start=892
-  _globals['_CREATEGAMERESPONSE']._serialized_end=946
-  _globals['_UPDATEGAMEREQUEST']._serialized_start=949
-  _globals['_UPDATEGAMEREQUEST']._serialized_end=1086
-  _globals['_UPDATEGAMERESPONSE']._serialized_start=1088
-  _globals['_UPDATEGAMERESPONSE']._serialized_end=1142
-  _globals['_GETGAMEREQUEST']._serialized_start=1144
-  _globals['_GETGAMEREQUEST']._serialized_end=1230
-  _globals['_GETGAMERESPONSE']._serialized_start=1232
-  _globals['_GETGAMERESPONSE']._serialized_end=1283
-  _globals['_BATCHGETGAMESREQUEST']._serialized_start=1285
-  _globals['_BATCHGETGAMESREQUEST']._serialized_end=1390
-  _globals['_BATCHGETGAMESRESPONSE']._serialized_start=1392
-  _globals['_BATCHGETGAMESRESPONSE']._serialized_end=1450
-  _globals['_LISTGAMESREQUEST']._serialized_start=1453
-  _globals['_LISTGAMESREQUEST']._serialized_end=1775
-  _globals['_LISTGAMESREQUEST_SORTBY']._serialized_start=1679
-  _globals['_LISTGAMESREQUEST_SORTBY']._serialized_end=1775
-  _globals['_LISTGAMESRESPONSE']._serialized_start=1777
-  _globals['_LISTGAMESRESPONSE']._serialized_end=1876
-  _globals['_DELETEGAMEREQUEST']._serialized_start=1878
-  _globals['_DELETEGAMEREQUEST']._serialized_end=1932
-  _globals['_DELETEGAMERESPONSE']._serialized_start=1934
-  _globals['_DELETEGAMERESPONSE']._serialized_end=1988
-  _globals['_UPDATEAGENTGAMESREQUEST']._serialized_start=1990
-  _globals['_UPDATEAGENTGAMESREQUEST']._serialized_end=2078
-  _globals['_UPDATEAGENTGAMESRESPONSE']._serialized_start=2080
-  _globals['_UPDATEAGENTGAMESRESPONSE']._serialized_end=2121
-  _globals['_CATALOGSERVICE']._serialized_start=2124
-  _globals['_CATALOGSERVICE']._serialized_end=2737
+  _globals['_GAME']._serialized_end=1223
+  _globals['_GAME_ORGREWARDSSPLITENTRY']._serialized_start=1169
+  _globals['_GAME_ORGREWARDSSPLITENTRY']._serialized_end=1223
+  _globals['_TOKEN']._serialized_start=1225
+  _globals['_TOKEN']._serialized_end=1293
+  _globals['_CREATEGAMEREQUEST']._serialized_start=1295
+  _globals['_CREATEGAMEREQUEST']._serialized_end=1368
+  _globals['_CREATEGAMERESPONSE']._serialized_start=1370
+  _globals['_CREATEGAMERESPONSE']._serialized_end=1424
+  _globals['_UPDATEGAMEREQUEST']._serialized_start=1427
+  _globals['_UPDATEGAMEREQUEST']._serialized_end=1564
+  _globals['_UPDATEGAMERESPONSE']._serialized_start=1566
+  _globals['_UPDATEGAMERESPONSE']._serialized_end=1620
+  _globals['_GETGAMEREQUEST']._serialized_start=1622
+  _globals['_GETGAMEREQUEST']._serialized_end=1708
+  _globals['_GETGAMERESPONSE']._serialized_start=1710
+  _globals['_GETGAMERESPONSE']._serialized_end=1761
+  _globals['_BATCHGETGAMESREQUEST']._serialized_start=1763
+  _globals['_BATCHGETGAMESREQUEST']._serialized_end=1868
+  _globals['_BATCHGETGAMESRESPONSE']._serialized_start=1870
+  _globals['_BATCHGETGAMESRESPONSE']._serialized_end=1928
+  _globals['_LISTGAMESREQUEST']._serialized_start=1931
+  _globals['_LISTGAMESREQUEST']._serialized_end=2253
+  _globals['_LISTGAMESREQUEST_SORTBY']._serialized_start=2157
+  _globals['_LISTGAMESREQUEST_SORTBY']._serialized_end=2253
+  _globals['_LISTGAMESRESPONSE']._serialized_start=2255
+  _globals['_LISTGAMESRESPONSE']._serialized_end=2354
+  _globals['_DELETEGAMEREQUEST']._serialized_start=2356
+  _globals['_DELETEGAMEREQUEST']._serialized_end=2410
+  _globals['_DELETEGAMERESPONSE']._serialized_start=2412
+  _globals['_DELETEGAMERESPONSE']._serialized_end=2466
+  _globals['_UPDATEAGENTGAMESREQUEST']._serialized_start=2468
+  _globals['_UPDATEAGENTGAMESREQUEST']._serialized_end=2556
+  _globals['_UPDATEAGENTGAMESRESPONSE']._serialized_start=2558
+  _globals['_UPDATEAGENTGAMESRESPONSE']._serialized_end=2599
+  _globals['_CATALOGSERVICE']._serialized_start=2602
+  _globals['_CATALOGSERVICE']._serialized_end=3215
 # @@protoc_insertion_point(module_scope)

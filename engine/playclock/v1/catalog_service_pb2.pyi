@@ -24,9 +24,29 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Game(_message.Message):
-    """Game is a game of the catalogue."""
+    """Game is a game of the catalogue. With all its texts it has at most 40,000 bytes."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class OrgRewardsSplitEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     ID_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
@@ -42,7 +62,7 @@ class Game(_message.Message):
     CREATOR_ID_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELD_NUMBER: _builtins.int
     ADMIN_HIDDEN_FIELD_NUMBER: _builtins.int
-    TOKEN_IDS_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
     MAX_SCORE_PER_SESSION_FIELD_NUMBER: _builtins.int
     MAX_SESSIONS_PER_DAY_FIELD_NUMBER: _builtins.int
     MAX_CUMULATIVE_POINTS_PER_DAY_FIELD_NUMBER: _builtins.int
@@ -52,6 +72,18 @@ class Game(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     DELETE_TIME_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    HTML_GAME_FIELD_NUMBER: _builtins.int
+    IFRAMABLE_FIELD_NUMBER: _builtins.int
+    HAS_SDK_FIELD_NUMBER: _builtins.int
+    TWITTER_FIELD_NUMBER: _builtins.int
+    DISCORD_FIELD_NUMBER: _builtins.int
+    TELEGRAM_FIELD_NUMBER: _builtins.int
+    JWKS_URL_FIELD_NUMBER: _builtins.int
+    ORG_REWARDS_SPLIT_FIELD_NUMBER: _builtins.int
+    OWNERSHIP_VALIDATED_FIELD_NUMBER: _builtins.int
+    TOTAL_REWARDS_POOL_VALUE_USD_FIELD_NUMBER: _builtins.int
+    TOTAL_REWARDS_ALLOCATED_USD_FIELD_NUMBER: _builtins.int
+    ESTIMATED_DAILY_REWARDS_USD_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the game: a UUID in its canonical lower-case form. Output only."""
     number: _builtins.int
@@ -71,7 +103,7 @@ class Game(_message.Message):
     demo_url: _builtins.str
     """Where its demo is played; empty for none."""
     platform: _builtins.str
-    """What it runs on, at most 64 characters."""
+    """What it runs on: at most 64 characters."""
     owner_id: _builtins.str
     """Id of the developer whose game it is: a UUID in its canonical lower-case form; empty for nobody's."""
     creator_id: _builtins.str
@@ -92,9 +124,33 @@ class Game(_message.Message):
     """Seconds that one session may go on in all without the partner's word, where it may at all; 3600 where 0."""
     revision: _builtins.int
     """Counts its changes. Output only."""
+    html_game: _builtins.bool
+    """Whether it is an HTML5 game."""
+    iframable: _builtins.bool
+    """Whether pages of others may show it in an iframe."""
+    has_sdk: _builtins.bool
+    """Whether it is known to use the platform's SDK."""
+    twitter: _builtins.str
+    """Its page on Twitter: an http or https URL or a handle, at most 255 characters."""
+    discord: _builtins.str
+    """Its server on Discord: the same."""
+    telegram: _builtins.str
+    """Its group on Telegram: the same."""
+    jwks_url: _builtins.str
+    """Where the keys are that its players' tokens are signed with: an http or https URL."""
+    ownership_validated: _builtins.bool
+    """Whether the owner has proven to control the page at play_url."""
+    total_rewards_pool_value_usd: _builtins.str
+    """What its rewards pool is worth, in US dollars: a decimal with at most 12 digits before the point and 6 after; empty where
+    nobody has said it.
+    """
+    total_rewards_allocated_usd: _builtins.str
+    """What was given out of it so far, in US dollars: the same."""
+    estimated_daily_rewards_usd: _builtins.str
+    """What it is expected to give out in a day, in US dollars: the same."""
     @_builtins.property
-    def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tokens that are associated with it and with no other game: at most 100, each 1 to 128 visible ASCII characters."""
+    def tokens(self) -> _containers.RepeatedCompositeFieldContainer[Global___Token]:
+        """Tokens that are associated with it, and perhaps with other games, too: at most 100, each once."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -107,6 +163,12 @@ class Game(_message.Message):
     @_builtins.property
     def delete_time(self) -> _timestamp_pb2.Timestamp:
         """When it was deleted; absent where it was not. Output only."""
+
+    @_builtins.property
+    def org_rewards_split(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Who gets which part of its creator rewards: basis points by the users' UUIDs, 10000 in all; empty where it is nobody's. What
+        holds now: all is the owner's or the creator's as long as nobody is proven to own it. Output only.
+        """
 
     def __init__(
         self,
@@ -125,7 +187,7 @@ class Game(_message.Message):
         creator_id: _builtins.str = ...,
         hidden: _builtins.bool = ...,
         admin_hidden: _builtins.bool = ...,
-        token_ids: _abc.Iterable[_builtins.str] | None = ...,
+        tokens: _abc.Iterable[Global___Token] | None = ...,
         max_score_per_session: _builtins.int = ...,
         max_sessions_per_day: _builtins.int = ...,
         max_cumulative_points_per_day: _builtins.int = ...,
@@ -135,14 +197,60 @@ class Game(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         delete_time: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
+        html_game: _builtins.bool = ...,
+        iframable: _builtins.bool = ...,
+        has_sdk: _builtins.bool = ...,
+        twitter: _builtins.str = ...,
+        discord: _builtins.str = ...,
+        telegram: _builtins.str = ...,
+        jwks_url: _builtins.str = ...,
+        org_rewards_split: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        ownership_validated: _builtins.bool = ...,
+        total_rewards_pool_value_usd: _builtins.str = ...,
+        total_rewards_allocated_usd: _builtins.str = ...,
+        estimated_daily_rewards_usd: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delete_time", b"delete_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_hidden", b"admin_hidden", "brand", b"brand", "cover_image_url", b"cover_image_url", "create_time", b"create_time", "creator_id", b"creator_id", "delete_time", b"delete_time", "demo_url", b"demo_url", "description", b"description", "hidden", b"hidden", "id", b"id", "image_url", b"image_url", "max_cumulative_points_per_day", b"max_cumulative_points_per_day", "max_score_per_session", b"max_score_per_session", "max_sessions_per_day", b"max_sessions_per_day", "name", b"name", "number", b"number", "on_provider_failure", b"on_provider_failure", "owner_id", b"owner_id", "platform", b"platform", "play_url", b"play_url", "provider_failure_limit_sec", b"provider_failure_limit_sec", "revision", b"revision", "token_ids", b"token_ids", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admin_hidden", b"admin_hidden", "brand", b"brand", "cover_image_url", b"cover_image_url", "create_time", b"create_time", "creator_id", b"creator_id", "delete_time", b"delete_time", "demo_url", b"demo_url", "description", b"description", "discord", b"discord", "estimated_daily_rewards_usd", b"estimated_daily_rewards_usd", "has_sdk", b"has_sdk", "hidden", b"hidden", "html_game", b"html_game", "id", b"id", "iframable", b"iframable", "image_url", b"image_url", "jwks_url", b"jwks_url", "max_cumulative_points_per_day", b"max_cumulative_points_per_day", "max_score_per_session", b"max_score_per_session", "max_sessions_per_day", b"max_sessions_per_day", "name", b"name", "number", b"number", "on_provider_failure", b"on_provider_failure", "org_rewards_split", b"org_rewards_split", "owner_id", b"owner_id", "ownership_validated", b"ownership_validated", "platform", b"platform", "play_url", b"play_url", "provider_failure_limit_sec", b"provider_failure_limit_sec", "revision", b"revision", "telegram", b"telegram", "tokens", b"tokens", "total_rewards_allocated_usd", b"total_rewards_allocated_usd", "total_rewards_pool_value_usd", b"total_rewards_pool_value_usd", "twitter", b"twitter", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Game: _TypeAlias = Game  # noqa: Y015
+
+@_typing.final
+class Token(_message.Message):
+    """Token is a token that is associated with games."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    IMAGE_URL_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its address: 1 to 128 visible ASCII characters."""
+    symbol: _builtins.str
+    """Its short name: at most 32 characters."""
+    name: _builtins.str
+    """Its name: at most 200 characters."""
+    image_url: _builtins.str
+    """A picture of it."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        name: _builtins.str = ...,
+        image_url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "image_url", b"image_url", "name", b"name", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Token: _TypeAlias = Token  # noqa: Y015
 
 @_typing.final
 class CreateGameRequest(_message.Message):
@@ -272,7 +380,7 @@ class GetGameRequest(_message.Message):
     game_number: _builtins.int
     """Number of the game."""
     token_id: _builtins.str
-    """A token that is associated with it."""
+    """A token that is associated with it. Of several such games, the one that was created first."""
     def __init__(
         self,
         *,
@@ -363,7 +471,9 @@ class BatchGetGamesResponse(_message.Message):
     GAMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def games(self) -> _containers.RepeatedCompositeFieldContainer[Global___Game]:
-        """The games in the order in which they were named, by ids, numbers and tokens; each once. What is not there is left out."""
+        """The games in the order in which they were named, by ids, numbers and tokens; each once, and at most 100. What is not there is
+        left out.
+        """
 
     def __init__(
         self,

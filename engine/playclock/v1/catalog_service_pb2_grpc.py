@@ -98,7 +98,7 @@ class CatalogServiceServicer:
     def UpdateGame(self, request, context):
         """Changes fields of a game; all others stay as they are, also where others change those at the same time.
 
-        Errors: NOT_FOUND (GAME_NOT_FOUND); FAILED_PRECONDITION (GAME_CHANGED): it is not at the named revision any more.
+        Errors: NOT_FOUND (GAME_NOT_FOUND); ABORTED (GAME_CHANGED): it is not at the named revision any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,7 +131,7 @@ class CatalogServiceServicer:
         """Deletes a game for good: its id and its number are never given again. Sessions that run go on, and nothing new opens. A repeat
         changes nothing.
 
-        Errors: NOT_FOUND (GAME_NOT_FOUND); FAILED_PRECONDITION (GAME_CHANGED): it is not at the named revision any more.
+        Errors: NOT_FOUND (GAME_NOT_FOUND); ABORTED (GAME_CHANGED): it is not at the named revision any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,7 +47,7 @@ class CatalogServiceStub:
     UpdateGame: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateGameRequest, _catalog_service_pb2.UpdateGameResponse]
     """Changes fields of a game; all others stay as they are, also where others change those at the same time.
 
-    Errors: NOT_FOUND (GAME_NOT_FOUND); FAILED_PRECONDITION (GAME_CHANGED): it is not at the named revision any more.
+    Errors: NOT_FOUND (GAME_NOT_FOUND); ABORTED (GAME_CHANGED): it is not at the named revision any more.
     """
     GetGame: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetGameRequest, _catalog_service_pb2.GetGameResponse]
     """Shows a game, hidden or not.
@@ -62,7 +62,7 @@ class CatalogServiceStub:
     """Deletes a game for good: its id and its number are never given again. Sessions that run go on, and nothing new opens. A repeat
     changes nothing.
 
-    Errors: NOT_FOUND (GAME_NOT_FOUND); FAILED_PRECONDITION (GAME_CHANGED): it is not at the named revision any more.
+    Errors: NOT_FOUND (GAME_NOT_FOUND); ABORTED (GAME_CHANGED): it is not at the named revision any more.
     """
     UpdateAgentGames: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateAgentGamesRequest, _catalog_service_pb2.UpdateAgentGamesResponse]
     """Says which games an agent offers. A provisioning file that names the agent says it anew when it is applied.
@@ -89,7 +89,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     UpdateGame: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateGameRequest, _catalog_service_pb2.UpdateGameResponse]  # type: ignore[assignment]
     """Changes fields of a game; all others stay as they are, also where others change those at the same time.
 
-    Errors: NOT_FOUND (GAME_NOT_FOUND); FAILED_PRECONDITION (GAME_CHANGED): it is not at the named revision any more.
+    Errors: NOT_FOUND (GAME_NOT_FOUND); ABORTED (GAME_CHANGED): it is not at the named revision any more.
     """
     GetGame: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetGameRequest, _catalog_service_pb2.GetGameResponse]  # type: ignore[assignment]
     """Shows a game, hidden or not.
@@ -104,7 +104,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Deletes a game for good: its id and its number are never given again. Sessions that run go on, and nothing new opens. A repeat
     changes nothing.
 
-    Errors: NOT_FOUND (GAME_NOT_FOUND); FAILED_PRECONDITION (GAME_CHANGED): it is not at the named revision any more.
+    Errors: NOT_FOUND (GAME_NOT_FOUND); ABORTED (GAME_CHANGED): it is not at the named revision any more.
     """
     UpdateAgentGames: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateAgentGamesRequest, _catalog_service_pb2.UpdateAgentGamesResponse]  # type: ignore[assignment]
     """Says which games an agent offers. A provisioning file that names the agent says it anew when it is applied.
@@ -140,7 +140,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_catalog_service_pb2.UpdateGameResponse, _abc.Awaitable[_catalog_service_pb2.UpdateGameResponse]]:
         """Changes fields of a game; all others stay as they are, also where others change those at the same time.
 
-        Errors: NOT_FOUND (GAME_NOT_FOUND); FAILED_PRECONDITION (GAME_CHANGED): it is not at the named revision any more.
+        Errors: NOT_FOUND (GAME_NOT_FOUND); ABORTED (GAME_CHANGED): it is not at the named revision any more.
         """
 
     @_abc_1.abstractmethod
@@ -179,7 +179,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes a game for good: its id and its number are never given again. Sessions that run go on, and nothing new opens. A repeat
         changes nothing.
 
-        Errors: NOT_FOUND (GAME_NOT_FOUND); FAILED_PRECONDITION (GAME_CHANGED): it is not at the named revision any more.
+        Errors: NOT_FOUND (GAME_NOT_FOUND); ABORTED (GAME_CHANGED): it is not at the named revision any more.
         """
 
     @_abc_1.abstractmethod

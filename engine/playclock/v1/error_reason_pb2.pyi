@@ -292,6 +292,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "IMAGES_UNAVAILABLE", "domain": "playclock"}
     """
+    ERROR_REASON_OWNERSHIP_NOT_PROVEN: _ErrorReason.ValueType  # 55
+    """The game's page does not say that the game belongs to whoever claims it. The cause is NO_TAG, OWNED (it names the owner as well)
+    or NO_PAGE (there is no HTML page that could be read).
+
+        {"reason": "OWNERSHIP_NOT_PROVEN", "domain": "playclock", "metadata": {"cause": "NO_TAG"}}
+    """
     ERROR_REASON_MATCH_NOT_FOUND: _ErrorReason.ValueType  # 60
     """There is no such match, or it is of another client's game.
 
@@ -598,6 +604,12 @@ ERROR_REASON_IMAGES_UNAVAILABLE: ErrorReason.ValueType  # 54
 """The place where images lie cannot be reached, or too many images are on their way. RetryInfo says when to try again.
 
     {"reason": "IMAGES_UNAVAILABLE", "domain": "playclock"}
+"""
+ERROR_REASON_OWNERSHIP_NOT_PROVEN: ErrorReason.ValueType  # 55
+"""The game's page does not say that the game belongs to whoever claims it. The cause is NO_TAG, OWNED (it names the owner as well)
+or NO_PAGE (there is no HTML page that could be read).
+
+    {"reason": "OWNERSHIP_NOT_PROVEN", "domain": "playclock", "metadata": {"cause": "NO_TAG"}}
 """
 ERROR_REASON_MATCH_NOT_FOUND: ErrorReason.ValueType  # 60
 """There is no such match, or it is of another client's game.

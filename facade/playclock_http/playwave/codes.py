@@ -39,6 +39,7 @@ CODES: Final[Codes] = {
     "AGENT_NOT_FOUND": (404, "NOT_FOUND"),
     "GAME_PROVIDER_NOT_FOUND": (404, "NOT_FOUND"),
     "GAME_NOT_AVAILABLE": (403, "PERMISSION_DENIED"),
+    "OWNERSHIP_NOT_PROVEN": (403, "PERMISSION_DENIED"),
     # Of the wallet, which no call of this dialect asks.
     "BET_NOT_FOUND": (404, "NOT_FOUND"),
     "REALM_NOT_FOUND": (404, "NOT_FOUND"),
