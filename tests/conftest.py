@@ -20,6 +20,7 @@ from playclock.engine import OPERATOR, Caller, Engine, Role
 from playclock.engine.authority import Connect
 from playclock.engine.callbacks import Post
 from playclock.engine.history import FilledArchive
+from playclock.engine.ownership import ReadKeys
 from playclock.engine.records import ACCOUNTS, SESSIONS
 from playclock.engine.sealing import Sealer
 from playclock.rpc.inprocess import InProcessChannel
@@ -333,6 +334,7 @@ async def make_engine(clock: ManualClock) -> AsyncIterator[EngineMaker]:
             sealer: Sealer | None = None,
             wallet: WalletRules | None = None,
             post: Post | None = None,
+            read_keys: ReadKeys | None = None,
         ) -> Engine:
             engine = Engine(
                 store,
@@ -347,6 +349,7 @@ async def make_engine(clock: ManualClock) -> AsyncIterator[EngineMaker]:
                 sealer=sealer,
                 wallet=wallet,
                 post=post,
+                read_keys=read_keys,
             )
             return await stack.enter_async_context(engine)
 
