@@ -39,6 +39,7 @@ def test_what_happened_to_a_session_reads_as_it_was_told(tab: "type[Tab]", happe
 
 def test_the_numbers_in_transfers_stay_what_they_are() -> None:
     kinds = ["OPENING", "TOP_UP", "CHARGE", "REVERSAL", "PENDING", "POST", "VOID", "EXPIRY", "BET", "BET_ROLLBACK"]
+    kinds += ["PAYOUT", "MATCH_FEE"]
     assert [(kind.value, kind.name) for kind in TransferKind] == list(enumerate(kinds, start=1))
 
 

@@ -12,7 +12,7 @@ from playclock.archive.projector import Projector
 from playclock.errors import TryAgain
 from playclock.stores.sqlite import SqliteStore
 
-STEP = 50
+STEP = 200
 GATHER_SEC = 0.005
 
 

@@ -218,7 +218,7 @@ def test_a_postgresql_archive_equals_the_outbox_after_both_were_killed_many_time
         postgres.kill()
         loader.answer(MORE_THAN_A_PIPE_HOLDS)  # play goes on
         postgres.start()
-        loader.answer(dice.randrange(2_000))
+        loader.answer(dice.randrange(800))
         loader.die(dice.uniform(0, 0.4))
     loader.close()
     outbox, before = Outbox(path), Shelf(url)
