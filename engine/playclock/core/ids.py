@@ -21,6 +21,7 @@ _OTT = re.compile(_UUID, re.ASCII)
 _SESSION_ID = re.compile(SESSION_PREFIX + _UUID, re.ASCII)
 _LAUNCH_ID = re.compile(LAUNCH_PREFIX + _UUID, re.ASCII)
 _PLAYER_TOKEN = re.compile(PLAYER_TOKEN_PREFIX + "[0-9a-f]{64}", re.ASCII)
+_MATCH_ID = re.compile("[0-9a-f]{24}", re.ASCII)
 _DIGEST = re.compile("[0-9a-f]{32}", re.ASCII)
 
 
@@ -147,6 +148,31 @@ def round_key(game_session_id: str, round_id: str) -> str:
     return f"{game_session_id[3:5]}:round:{_digest('round', game_session_id, round_id)}"
 
 
+def make_match_id(random: bytes) -> str:
+    """Make a match's id from at least 12 random bytes: 24 hex digits, the first two of which are its partition."""
+    return random[:12].hex()
+
+
+def match_id_of(caller: str, request_id: str) -> str:
+    """Return the id of the match that a caller's request makes: the same for each repeat."""
+    return _digest("match", caller, request_id)[:24]
+
+
+def is_match_id(text: str) -> bool:
+    """Whether the text is spelled as a match's id."""
+    return _MATCH_ID.fullmatch(text) is not None
+
+
+def match_key(match_id: str) -> str:
+    """Return the key of a match's record."""
+    return f"{match_id[:2]}:match:{match_id}"
+
+
+def payout_key(account_id: str, transfer_id: str) -> str:
+    """Return the key of the record of what an account got out of a match's escrow. It lies with the account."""
+    return f"{partition_of('account', account_id):02x}:payout:{_digest('payout', account_id, transfer_id)}"
+
+
 def charge_id_of(ott: str) -> str:
     """Return the id of a partner's charge for the one session that an OTT can become."""
     return "ch_" + make_uuid(partition_in(ott), bytes.fromhex(_digest("charge", ott)))
@@ -246,6 +272,11 @@ def ownership_claim_key(game_id: str, developer_id: str) -> str:
 def kind_of(key: str) -> str:
     """Return the kind of the record that lies under a key."""
     return key.split(":", 2)[1]
+
+
+def id_in(key: str) -> str:
+    """Return the id in the key of a record that is named by its id."""
+    return key.split(":", 2)[2]
 
 
 def _digest(*parts: str) -> str:

@@ -50,6 +50,8 @@ class Context:
         """Ids of sessions whose end a partner has to be asked about."""
         self.rollbacks: deque[Bet] = deque()
         """Bets of whose rollback an agent has to be told."""
+        self.unsettled: deque[str] = deque()
+        """Ids of matches whose seats wait for steps on accounts."""
 
     def new_uuid(self, partition: int) -> str:
         """Make a UUIDv4 in the partition, from the operating system's randomness."""

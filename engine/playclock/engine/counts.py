@@ -65,6 +65,8 @@ class Counts:
         """How often agents were called about money, by the agent's id, the kind and its outcome."""
         self.rate_limited: Final[dict[str, int]] = {}
         """How many calls were refused by each limit, by its name."""
+        self.contradicted_results = 0
+        """How many results of matches said something else than the one that counts."""
         self.points_saved = 0
         """How many entries of points were saved."""
         self.points_exceeded: Final[dict[str, int]] = {}

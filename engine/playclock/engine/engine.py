@@ -10,6 +10,7 @@ from typing import Final, Self
 from playclock.clock import Clock, ManualClock, SystemClock
 from playclock.core.limits import LimitRules
 from playclock.core.links import LinkRules
+from playclock.core.match import MatchRules
 from playclock.core.openid import OpenIdRules
 from playclock.core.timers import Timers
 from playclock.core.wallet import WalletRules
@@ -34,6 +35,7 @@ from playclock.engine.launches import Launches
 from playclock.engine.limits import SHARE_SEC
 from playclock.engine.links import Links
 from playclock.engine.listing import Listing
+from playclock.engine.matches import Matches
 from playclock.engine.openid import OpenId
 from playclock.engine.ownership import Ownership, ReadKeys
 from playclock.engine.partners import Partners
@@ -93,6 +95,7 @@ class Engine:
         read_keys: ReadKeys | None = None,
         openid: OpenIdRules | None = None,
         images: Images | None = None,
+        matches: MatchRules | None = None,
     ) -> None:
         """Put an engine together; `background` False leaves out sweeps, pulse, estate polling and archiving.
 
@@ -101,19 +104,19 @@ class Engine:
         counted of limits is shared with other processes if `shares_limits`; left out, where the store lies on a server that
         many can share. `sealer` encrypts secrets in the store; without one they lie there as they are. `wallet` is how long
         its agents have; `post` takes callbacks to them: without it nobody can bet. `images` keeps pictures of games; without it
-        there are none. `read_keys` reads games' pages: without it nobody can prove to own a game.
+        there are none. `read_keys` reads games' pages: without it nobody can prove to own a game. `matches` is how long
+        matches may take.
         """
         self.clock = clock or SystemClock()
         self.timers = timers or Timers()
         self.store = store or MemoryStore()
-        context = Context(
+        self.context = context = Context(
             clock=self.clock,
             timers=self.timers,
             records=Records(self.store),
             limits=limits or LimitRules(),
             shares_limits=isinstance(self.store, TellsTime) if shares_limits is None else shares_limits,
         )
-        self.context = context
         self.counts: Final = context.counts
         """What has been counted since the start. `playclock.metrics` shows it to Prometheus."""
         self.limits: Final = context.limits
@@ -150,7 +153,10 @@ class Engine:
         )
         self.points = Points(context, self.players)
         self.player_sessions = PlayerSessions(context, self.players)
-        self.sweeper = Sweeper(context, self.launches, self.transfers, bets, self.player_sessions)
+        self.matches = Matches(context, self.transfers, matches or MatchRules())
+        self.sweeper = Sweeper(
+            context, self.launches, self.transfers, bets=bets, player_sessions=self.player_sessions, matches=self.matches
+        )
         self.closer = Closer(context, self.partners)
         self.images: Final[Images] = images or NoImages()
         self.draining = False
@@ -171,6 +177,7 @@ class Engine:
                 "sweeper": (SWEEP_SEC, self.sweep),
                 "closer": (SWEEP_SEC, self.closer.close),
                 "rollbacks": (SWEEP_SEC, self.wallet.rollbacks.begin),
+                "matches": (SWEEP_SEC, self.matches.settling.begin),
                 "estate": (REFRESH_SEC, self.estate.refresh),
                 "limits": (SHARE_SEC, self.limits.share),
                 "uses": (USES_SEC, self.key_uses.write),
@@ -198,6 +205,7 @@ class Engine:
         if self._background and self.archive is not None:
             await self.archive.finish(FINISH_SEC)
         await self.wallet.close()
+        await self.matches.settling.close()
         await self.partners.close()
 
     def is_late(self) -> bool:
@@ -224,6 +232,8 @@ class Engine:
             await self.closer.close()
             await self.wallet.rollbacks.begin()
             await self.wallet.rollbacks.finish()
+            await self.matches.settling.begin()
+            await self.matches.settling.finish()
             await self.key_uses.write()
             if self.archive is not None:
                 await self.archive.project()

@@ -11,9 +11,11 @@ from typing import Any, Final, TypeVar
 from playclock.core.accounts import TopUp
 from playclock.core.charge import Account
 from playclock.core.codec import Codec
+from playclock.core.escrow import Payout
 from playclock.core.identifiers import KnownPlayer
 from playclock.core.ids import kind_of
 from playclock.core.launch import Launch, Seat
+from playclock.core.match import Match
 from playclock.core.ott import Ott
 from playclock.core.ownership import OwnershipClaim
 from playclock.core.points import Leaders, PlayerPoints, PlayerSession
@@ -47,6 +49,8 @@ BOOKS: Final = Codec(Book)
 BET_PAGES: Final = Codec(BetPage)
 ROUNDS: Final = Codec(Round)
 OWNERSHIP_CLAIMS: Final = Codec(OwnershipClaim)
+MATCHES: Final = Codec(Match)
+PAYOUTS: Final = Codec(Payout)
 PLAYERS: Final = Codec(KnownPlayer)
 POINTS: Final = Codec(PlayerPoints)
 LEADERS: Final = Codec(Leaders)
@@ -73,6 +77,8 @@ _CODECS: Final[Mapping[str, Codec[Any]]] = {
     "betpage": BET_PAGES,
     "round": ROUNDS,
     "ownershipclaim": OWNERSHIP_CLAIMS,
+    "match": MATCHES,
+    "payout": PAYOUTS,
     "player": PLAYERS,
     "points": POINTS,
     "leaders": LEADERS,

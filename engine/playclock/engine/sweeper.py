@@ -4,12 +4,13 @@ from typing import Final
 
 from playclock.core import moves
 from playclock.core import session as core
-from playclock.core.ids import kind_of
+from playclock.core.ids import id_in, kind_of
 from playclock.core.session import State
 from playclock.core.wallet import Bet
 from playclock.engine.bets import Bets
 from playclock.engine.context import Context
 from playclock.engine.launches import Launches
+from playclock.engine.matches import Matches
 from playclock.engine.player_sessions import PlayerSessions
 from playclock.engine.records import SESSIONS
 from playclock.engine.transfers import Transfers
@@ -26,13 +27,21 @@ class Sweeper:
     """Ends what has run out, files anew what has not, and lets the store drop what nobody asks for any more."""
 
     def __init__(
-        self, context: Context, launches: Launches, transfers: Transfers, bets: Bets, player_sessions: PlayerSessions
+        self,
+        context: Context,
+        launches: Launches,
+        transfers: Transfers,
+        *,
+        bets: Bets,
+        player_sessions: PlayerSessions,
+        matches: Matches,
     ) -> None:
         self._context = context
         self._launches = launches
         self._transfers = transfers
         self._bets = bets
         self._player_sessions = player_sessions
+        self._matches = matches
         self._first = 0
         self.swept = 0
         """How many records were dealt with."""
@@ -74,10 +83,12 @@ class Sweeper:
     async def _sweep(self, partition: int, now_ms: int, keys: list[str]) -> None:
         unconfirmed: list[str] = []
         rollbacks: list[Bet] = []
+        unsettled: list[str] = []
 
         async def decision(work: Work) -> None:
             unconfirmed.clear()
             rollbacks.clear()
+            unsettled.clear()
             await work.prefetch(*keys)
             for key in keys:
                 if kind_of(key) == "session":
@@ -91,10 +102,13 @@ class Sweeper:
                     rollbacks.extend([] if bet is None else [bet])
                 elif kind_of(key) == "playersession":
                     await self._player_sessions.sweep(work, key)
+                elif kind_of(key) == "match" and await self._matches.sweep(work, key):
+                    unsettled.append(id_in(key))
 
         await self._context.turns.decide(partition, now_ms, decision)
         self._context.unconfirmed.extend(unconfirmed)
         self._context.rollbacks.extend(rollbacks)
+        self._context.unsettled.extend(unsettled)
 
     async def _sweep_session(self, work: Work, key: str, unconfirmed: list[str]) -> None:
         session = await work.read(SESSIONS, key)

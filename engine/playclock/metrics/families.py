@@ -56,6 +56,9 @@ RATE_LIMITED: Final = counter("rate_limited", "Calls that a limit refused.", "li
 HEARTBEATS: Final = counter("heartbeats", "Heartbeats of sessions that were answered.", "result")
 OPENED: Final = counter("sessions_opened", "Sessions that this process opened.", "game")
 ENDED: Final = counter("sessions_ended", "Sessions that this process ended, or found ended by time.", "game", "reason")
+CONTRADICTED_RESULTS: Final = counter(
+    "contradicted_results", "Results of matches that said something else than the one that counts."
+)
 POINTS_SAVED: Final = counter("points_saved", "Entries of points that were saved.")
 POINTS_EXCEEDED: Final = counter("points_exceeded", "Points and player sessions that a cap of a game refused.", "cap")
 PLAYER_SESSIONS: Final = counter("player_sessions", "Session tokens that were issued to players.")

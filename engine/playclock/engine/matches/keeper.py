@@ -1,0 +1,127 @@
+"""Matches in the store: read as time has them, changed, and filed for when somebody has to look at them again."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from playclock.core import match_moves as moves
+from playclock.core.escrow import fee_transfer, outstanding
+from playclock.core.guards import is_kept
+from playclock.core.ids import is_match_id, match_key, partition_in
+from playclock.core.match import Match, MatchRules
+from playclock.core.outbox import Audit
+from playclock.engine.audit import audit
+from playclock.engine.callers import Caller, Role
+from playclock.engine.context import Context
+from playclock.engine.records import MATCHES
+from playclock.engine.requests import name_of
+from playclock.engine.work import Work
+from playclock.errors import BadRequest, EngineError, MatchNotFound
+
+Change = Callable[[Match, int], Match | EngineError]
+"""What becomes of a match, given the time; the match itself where nothing does."""
+
+
+class Keeper:
+    """Reads and writes matches."""
+
+    def __init__(self, context: Context, rules: MatchRules) -> None:
+        self._context = context
+        self.rules: Final = rules
+
+    async def get(self, caller: Caller, match_id: str) -> Match:
+        """Return a match as time has it now. Raises BadRequest, MatchNotFound, StoreAway."""
+        _check(match_id)
+        ((_, found),) = await self._context.records.load([match_key(match_id)], fresh=True)
+        match = None if found is None else self._kept(MATCHES.checked(found), self._context.clock.now_ms())
+        if match is None or not self._sees(caller, match):
+            raise _no_such_match()
+        return moves.advance(match, self.rules, now_ms=self._context.clock.now_ms())
+
+    async def change(self, caller: Caller, action: str, match_id: str, change: Change, *, detail: str = "") -> Match:
+        """Change a match, and tell of it. Raises BadRequest, MatchNotFound, what the change returns, StoreAway."""
+        _check(match_id)
+
+        async def decision(work: Work) -> Match | EngineError:
+            # Afresh: that it is over, or full, are answers that no commit would check.
+            await work.prefetch(match_key(match_id), fresh=True)
+            match = await self.read(work, match_id)
+            if match is None or not self._sees(caller, match):
+                return _no_such_match()
+            after = change(match, work.now_ms)
+            if isinstance(after, EngineError) or after is match:
+                return after
+            self.save(work, match, after)
+            if after.contradictions > match.contradictions:
+                self._record(work, caller, match)
+            elif action:
+                audit(self._context, work, caller, action, match_id, detail=detail)
+            return after
+
+        return await self.decided(match_id, decision)
+
+    async def sweep(self, work: Work, key: str) -> bool:
+        """Do what time does to a match, file it anew, and return whether its seats wait for steps."""
+        # Afresh: another process may have taken the steps that an old copy waits for.
+        await work.prefetch(key, fresh=True)
+        match = await work.read(MATCHES, key)
+        if match is None or match.settled_ms is not None:
+            return False
+        advanced = moves.advance(match, self.rules, now_ms=work.now_ms)
+        self.save(work, match, advanced)
+        return bool(outstanding(advanced))
+
+    async def decided(self, match_id: str, decision: Callable[[Work], Awaitable[Match | EngineError]]) -> Match:
+        """Decide about a match. Raises what the decision returns."""
+        answer = await self._context.turns.decide(partition_in(match_id), self._context.clock.now_ms(), decision)
+        if isinstance(answer, EngineError):
+            raise answer
+        return answer
+
+    async def read(self, work: Work, match_id: str) -> Match | None:
+        """Return a match that is still remembered as time has it now, and write what time has done to it."""
+        found = await work.read(MATCHES, match_key(match_id))
+        match = None if found is None else self._kept(found, work.now_ms)
+        if match is None:
+            return None
+        advanced = moves.advance(match, self.rules, now_ms=work.now_ms)
+        if advanced is not match:
+            self.save(work, match, advanced)
+        return advanced
+
+    def save(self, work: Work, before: Match | None, after: Match) -> None:
+        """Write a match after a change, file it for when somebody has to look at it, and book the fee at the end.
+
+        This is the commit that causes what others have to be told: where a match is in escrow and waits for its game's server
+        (`needs_push`), whoever tells that server notes it here, and calls `confirm_push`.
+        """
+        if after.settled_ms is not None:
+            fee = fee_transfer(after) if before is None or before.settled_ms is None else None
+            if fee is not None:
+                self._context.tell(work, fee)
+            work.write(match_key(after.id), after, retain_until_ms=after.settled_ms + self.rules.retention_ms)
+            return
+        due_ms = work.now_ms + self.rules.retry_ms if outstanding(after) else moves.deadline_ms(after)
+        work.write(match_key(after.id), after, due_ms=due_ms)
+
+    def _record(self, work: Work, caller: Caller, match: Match) -> None:
+        event = Audit(work.now_ms, name_of(caller), "ContradictResult", match.id, "", self._context.new_uuid(work.partition))
+        self._context.tell(work, event)
+
+    def _kept(self, match: Match, now_ms: int) -> Match | None:
+        return match if is_kept(match.settled_ms, now_ms=now_ms, retention_ms=self.rules.retention_ms) else None
+
+    def _sees(self, caller: Caller, match: Match) -> bool:
+        """Whether the match is of a game for which the caller may ask: a match client of its own alone."""
+        if caller.role is not Role.MATCH_CLIENT:
+            return True
+        clients = self._context.estate.match_clients
+        return any(client.id == caller.id and client.game_id == match.terms.game_id for client in clients)
+
+
+def _check(match_id: str) -> None:
+    if not is_match_id(match_id):
+        raise BadRequest({"match_id": "expected 24 lower-case hex digits"})
+
+
+def _no_such_match() -> MatchNotFound:
+    return MatchNotFound("no such match")
