@@ -9,10 +9,12 @@ from playclock_http.status import HTTP_STATUS
 
 CODES: Final[Mapping[str, int]] = {
     "BAD_REQUEST": 400,
+    "INVALID_IMAGE": 400,
     "POINTS_EXCEEDED": 400,
     "INVALID_SIGNATURE": 401,
     "REQUEST_EXPIRED": 401,
     "PERMISSION_DENIED": 403,
+    "OWNERSHIP_NOT_PROVEN": 403,
     "GAME_NOT_FOUND": 404,
     "NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,
@@ -33,6 +35,7 @@ INVALID_PARAMETERS: Final = "Invalid request parameters"
 
 _OF_REASONS: Final[Mapping[str, str]] = {
     "GAME_NOT_FOUND": "Game not found",
+    "GAME_CHANGED": "The game has been changed in the meantime",
     "REQUEST_ID_REUSED": "The signature has been used for another request; sign each request anew",
 }
 _OF_STATUSES: Final[Mapping[int, str]] = {
@@ -43,10 +46,20 @@ _OF_STATUSES: Final[Mapping[int, str]] = {
 }
 """HTTP status -> the sentence, where the platform documents one for all that has it."""
 
-_OF_CASES: Final = ("Unable to resolve playerId: ", "Total org rewards split ")
+_OWN_WORDS: Final = frozenset({"INVALID_IMAGE", "OWNERSHIP_NOT_PROVEN"})
+"""Reasons whose sentences are the engine's, to the letter."""
+_OF_CASES: Final = ("Unable to resolve playerId: ", "Total org rewards split ", "No image provided")
 """How sentences of the engine's begin that the platform documents for a single case."""
 
-_FIELDS: Final[Mapping[str, str]] = {"entries": "points", "player": "playerId"}
+_FIELDS: Final[Mapping[str, str]] = {
+    "entries": "points",
+    "player": "playerId",
+    "play_url": "gameUrl",
+    "html_game": "isHTMLGame",
+    "image_url": "image",
+    "cover_image_url": "coverImage",
+    "page_token": "cursor",
+}
 """Fields that are called otherwise here than by the engine, and not only in camel case."""
 
 
@@ -58,10 +71,10 @@ def status_of(refusal: Refusal) -> int:
 def sentence_of(refusal: Refusal) -> str:
     """Return what people are told. What is wrong with fields stands behind the documented sentence for that."""
     status = status_of(refusal)
+    first = next(iter(refusal.violations.values()), refusal.message)
+    if first.startswith(_OF_CASES) or refusal.reason in _OWN_WORDS:
+        return first
     documented = _OF_REASONS.get(refusal.reason) or _OF_STATUSES.get(status)
-    if documented is not None:
-        return documented
-    documented = next((each for each in refusal.violations.values() if each.startswith(_OF_CASES)), None)
     if documented is not None:
         return documented
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

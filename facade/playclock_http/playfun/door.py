@@ -35,6 +35,10 @@ class Door:
         """Count an unsigned call; return the headers that tell what is left. Raises AioRpcError (RATE_LIMITED)."""
         return await self._limit.take(incoming)
 
+    def everybody(self, incoming: Incoming) -> Metadata:
+        """Return the metadata of a call that needs no signature."""
+        return (("x-request-id", incoming.request_id), *self._upstream.authorization)
+
     async def developer(self, incoming: Incoming) -> Metadata:
         """Return the metadata by which the engine learns who signed.
 

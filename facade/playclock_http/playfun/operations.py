@@ -5,6 +5,7 @@ from typing import Final
 from playclock_http.operation import Operation
 from playclock_http.playfun import user_schemas
 from playclock_http.playfun.answers import SIGNED, answers
+from playclock_http.playfun.game_operations import OPERATIONS as GAME_OPERATIONS
 from playclock_http.playfun.point_operations import OPERATIONS as POINT_OPERATIONS
 
 SCHEMES: Final = {
@@ -51,4 +52,4 @@ USER_OPERATIONS: Final = (
     ),
 )
 
-OPERATIONS: Final = (*USER_OPERATIONS, *POINT_OPERATIONS)
+OPERATIONS: Final = (*USER_OPERATIONS, *GAME_OPERATIONS, *POINT_OPERATIONS)
