@@ -9,6 +9,7 @@ from playclock_http.endpoint import Endpoint
 from playclock_http.playfun.door import Door
 from playclock_http.playfun.envelope import refuse
 from playclock_http.playfun.games import Games
+from playclock_http.playfun.owning import Owning
 from playclock_http.playfun.points import PointsCalls
 from playclock_http.playfun.users import Users
 from playclock_http.upstream import Upstream
@@ -21,12 +22,12 @@ def endpoints(upstream: Upstream, proxies: TrustedProxies, now: Callable[[], dat
     door = Door(upstream, proxies)
     users = Users(upstream, door, now)
     points = PointsCalls(upstream, door)
-    games = Games(upstream, door)
+    games = {**Games(upstream, door).handlers(), **Owning(upstream, door).handlers()}
     elsewhere = Endpoint({}, refuse)
     return {
         "/user/hmac-signature": Endpoint({"POST": users.sign}, refuse),
         "/user/me": Endpoint({"GET": users.me}, refuse),
         **points.endpoints(),
-        **{path: Endpoint(by_method, refuse) for path, by_method in games.handlers().items()},
+        **{path: Endpoint(by_method, refuse) for path, by_method in games.items()},
         **{path: elsewhere for root in ROOTS for path in (*(() if root == "/games" else (root,)), f"{root}/{{rest:path}}")},
     }

@@ -6,6 +6,7 @@ from playclock_http.operation import Operation
 from playclock_http.playfun import user_schemas
 from playclock_http.playfun.answers import SIGNED, answers
 from playclock_http.playfun.game_operations import OPERATIONS as GAME_OPERATIONS
+from playclock_http.playfun.owning_operations import OPERATIONS as OWNING_OPERATIONS
 from playclock_http.playfun.point_operations import OPERATIONS as POINT_OPERATIONS
 
 SCHEMES: Final = {
@@ -52,4 +53,4 @@ USER_OPERATIONS: Final = (
     ),
 )
 
-OPERATIONS: Final = (*USER_OPERATIONS, *GAME_OPERATIONS, *POINT_OPERATIONS)
+OPERATIONS: Final = (*USER_OPERATIONS, *GAME_OPERATIONS, *OWNING_OPERATIONS, *POINT_OPERATIONS)
