@@ -15,7 +15,7 @@ NOBODY = "550e8400-e29b-41d4-a716-446655440000"
 
 def test_a_game_from_its_creation_to_its_end(run: "Run", served: dict[str, str]) -> None:
     engine = ("--engine", served["grpc"], "--json")
-    create = ("games", "create", "Seven Seas", "--description", "of all", "--request-id", "r", *engine)
+    create = ("games", "create", "Seven Seas", "--description", "of all", "--request-id", "seven-seas", *engine)
     made = json.loads(run(*create, **TOKEN).stdout)
     assert json.loads(run(*create, **TOKEN).stdout) == made
     assert json.loads(run("games", "show", made["number"], *engine, **TOKEN).stdout) == made

@@ -50,9 +50,9 @@ class TestCommands:
 
     def test_a_table_shows_the_secret_once(self, run: "Run", served: dict[str, str]) -> None:
         engine = ("--engine", served["grpc"])
-        created = run("keys", "create", "launcher/launcher-1", "--request-id", "r", *engine, **TOKEN)
+        created = run("keys", "create", "launcher/launcher-1", "--request-id", "a-key", *engine, **TOKEN)
         assert re.search(r"^secret\tpcs_\S{43}$", created.stdout, re.MULTILINE)
-        again = run("keys", "create", "launcher/launcher-1", "--request-id", "r", *engine, **TOKEN)
+        again = run("keys", "create", "launcher/launcher-1", "--request-id", "a-key", *engine, **TOKEN)
         assert "secret\tshown when the key was created" in again.stdout
         lines = run("keys", "list", "launcher/launcher-1", *engine, **TOKEN).stdout.splitlines()
         assert lines[0].split("\t") == ["key", "owner", "state", "label", "from", "created", "ends", "last used"]

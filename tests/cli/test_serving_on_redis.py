@@ -50,7 +50,11 @@ class Client:
 
     def __init__(self, *addresses: str) -> None:
         target = "ipv4:" + ",".join(addresses)
-        options = (("grpc.service_config", README_POLICY), ("grpc.use_local_subchannel_pool", 1))
+        options = (
+            ("grpc.service_config", README_POLICY),
+            ("grpc.max_reconnect_backoff_ms", 500),
+            ("grpc.use_local_subchannel_pool", 1),
+        )
         self.channel = grpc.insecure_channel(target, options=options)
         self.launches = LaunchServiceStub(self.channel)
         self.sessions = SessionServiceStub(self.channel)

@@ -145,20 +145,27 @@ def spellings(id_: str) -> Iterator[str]:
 def text_fields(kind: Descriptor, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Yield the path of each text field of a message, however deep."""
     for field in kind.fields:
-        if field.type == FieldDescriptor.TYPE_STRING:
+        if field.type == FieldDescriptor.TYPE_STRING or is_map(field):
             yield (*path, field.name)
         elif field.message_type is not None and field.message_type.file.package.startswith("playclock"):
             yield from text_fields(field.message_type, (*path, field.name))
 
 
+def is_map(field: FieldDescriptor) -> bool:
+    """Whether a field is a map; all of ours have text as keys."""
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
+
+
 def set_field(message: Any, path: tuple[str, ...], value: str) -> None:  # noqa: ANN401 - any request
-    """Set a field, the first of each list on the way."""
+    """Set a field, the first of each list on the way, and of a map a key."""
     for name in path[:-1]:
         inner = getattr(message, name)
         message = inner.add() if hasattr(inner, "add") else inner
     last = getattr(message, path[-1])
     if isinstance(last, str):
         setattr(message, path[-1], value)
+    elif is_map(message.DESCRIPTOR.fields_by_name[path[-1]]):
+        last[value] = 1
     else:
         last.append(value)
 
