@@ -33,7 +33,12 @@ if TYPE_CHECKING:
 
 ANN: Final = "550e8400-e29b-41d4-a716-446655440000"
 BEN: Final = "660e8400-e29b-41d4-a716-446655440001"
-SECRETS: Final = {ANN: "the-secret-of-ann-the-developer", BEN: "the-secret-of-ben-the-developer"}
+EVE: Final = "770e8400-e29b-41d4-a716-446655440002"
+SECRETS: Final = {
+    ANN: "the-secret-of-ann-the-developer",
+    BEN: "the-secret-of-ben-the-developer",
+    EVE: "the-secret-of-eve-the-developer",
+}
 FIELDS: Final[dict[str, Any]] = {
     "name": "My Awesome Game",
     "description": "A fantastic play-to-earn experience",

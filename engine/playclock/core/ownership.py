@@ -1,4 +1,4 @@
-"""Who owns a game: whoever its page names, by the documented tag.
+"""Whose a game is: who may act for it, and how its page proves, by the documented tag, that it is somebody's.
 
 https://docs.play.fun/build-on-play.fun/api-endpoints/games.md, "Claim Game Ownership".
 """
@@ -32,6 +32,15 @@ def make_challenge(random: bytes) -> str:
 def challenge_in(claim: OwnershipClaim | None, now_ms: int) -> str:
     """Return the challenge of a claim that is good; empty for none."""
     return claim.challenge if claim is not None and now_ms < claim.expires_ms else ""
+
+
+def may_act(game: Game, developer_id: str) -> bool:
+    """Whether a developer may act for a game: change it, save points in it, and see what is its players'.
+
+    Its owner may; its creator only as long as nobody owns it. Who has proven to own a game stays its owner when he leads it to
+    another page, and so does whoever an operator names.
+    """
+    return bool(developer_id) and developer_id == game.developer_id
 
 
 def check_named(game: Game, developer_id: str, challenge: str, keys: AbstractSet[str]) -> None:

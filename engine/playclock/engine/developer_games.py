@@ -10,14 +10,13 @@ from playclock.core.fields import request_id_problem
 from playclock.core.ids import answer_key
 from playclock.engine import requests
 from playclock.engine.audit import listed
-from playclock.engine.callers import Caller, Role
+from playclock.engine.callers import Caller
 from playclock.engine.catalog import CatalogKeeper, Decision
 from playclock.engine.context import Context
-from playclock.engine.games import Games, audit_of, check_revision, check_size
+from playclock.engine.games import Games, audit_of, check_revision, check_size, known_game, own_game
 from playclock.engine.ownership import Ownership
-from playclock.engine.owning import known_game
 from playclock.engine.players import Players
-from playclock.errors import BadRequest, PermissionDenied
+from playclock.errors import BadRequest
 
 
 class DeveloperGames:
@@ -96,7 +95,7 @@ class DeveloperGames:
         contents: Sequence[str] = (),
     ) -> Game:
         def decide(_: Catalog) -> Decision:
-            game = _changeable(self._context, caller, game_id)
+            game = own_game(self._context, caller, game_id, opens=True)
             changed = change(game)
             if changed == game:
                 return Decision()
@@ -110,7 +109,7 @@ class DeveloperGames:
         if request_id:
             # Before the request id is claimed: whoever may not change the game uses nothing up.
             await self._keeper.refresh()
-            _changeable(self._context, caller, game_id)
+            own_game(self._context, caller, game_id, opens=True)
             await requests.claim(self._context, caller, request_id, (action, game_id, *contents))
             once = answer_key(0, requests.name_of(caller), request_id)
         await self._keeper.change(decide, once=once)
@@ -121,11 +120,3 @@ class DeveloperGames:
         if not split:
             return ()
         return tuple(sorted((await self._players.split(split, creator_id="", is_owner_proven=True)).items()))
-
-
-def _changeable(context: Context, caller: Caller, game_id: str) -> Game:
-    """Return a game that the caller may change. Raises BadRequest, GameNotFound, PermissionDenied."""
-    game = known_game(context, game_id, opens=True)
-    if caller.role is Role.DEVELOPER and caller.id != game.developer_id:
-        raise PermissionDenied("the game is another developer's", role=caller.role.value)
-    return game

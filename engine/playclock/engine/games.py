@@ -14,15 +14,16 @@ from playclock.core.catalog_index import Catalog
 from playclock.core.codec import encode
 from playclock.core.estate import Agent, Estate
 from playclock.core.fields import request_id_problem
-from playclock.core.ids import make_uuid
+from playclock.core.ids import is_uuid, make_uuid
 from playclock.core.outbox import Audit
+from playclock.core.ownership import may_act
 from playclock.engine import requests
 from playclock.engine.audit import listed
-from playclock.engine.callers import Caller
+from playclock.engine.callers import Caller, Role
 from playclock.engine.catalog import CatalogKeeper, Decision
 from playclock.engine.context import Context
 from playclock.engine.estate import Edit, EstateKeeper
-from playclock.errors import AgentNotFound, BadRequest, GameChanged, GameNotFound
+from playclock.errors import AgentNotFound, BadRequest, GameChanged, GameNotFound, PermissionDenied
 
 GAME_BYTES_MAX: Final = 40_000
 """How long a game's record may be: a page has a hundred of them, and a message four million bytes."""
@@ -151,6 +152,34 @@ class Games:
         known = self._context.catalog.known(game_id)
         assert known is not None, "what was there is never forgotten"
         return known
+
+
+def known_game(context: Context, game_id: str, *, opens: bool = False) -> Game:
+    """Return a game, whoever asks; with `opens` only one that no operator hides. Raises BadRequest, GameNotFound."""
+    if not is_uuid(game_id):
+        raise BadRequest({"game_id": "expected a UUID in its canonical lower-case form"})
+    catalog = context.catalog
+    game = catalog.open_to_players(game_id) if opens else catalog.games.get(game_id)
+    if game is None:
+        raise GameNotFound("no such game", game_id=game_id)
+    return game
+
+
+def acts_for(caller: Caller, game: Game) -> bool:
+    """Whether the caller may act for a game: a developer for his own, others for all."""
+    return caller.role is not Role.DEVELOPER or may_act(game, caller.id)
+
+
+def own_game(context: Context, caller: Caller, game_id: str, *, opens: bool = False) -> Game:
+    """Return a game that the caller may act for; `opens` where something new begins in it.
+
+    Games are public, so one of somebody else is told from one that is not there. Raises BadRequest, GameNotFound,
+    PermissionDenied.
+    """
+    game = known_game(context, game_id, opens=opens)
+    if not acts_for(caller, game):
+        raise PermissionDenied("the game is another developer's", role=caller.role.value)
+    return game
 
 
 def audit_of(context: Context, caller: Caller, action: str, game: Game, detail: str) -> Audit:

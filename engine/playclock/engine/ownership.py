@@ -13,8 +13,7 @@ from playclock.core.ownership import CLAIM_MS, OwnershipClaim
 from playclock.engine.callers import Caller
 from playclock.engine.catalog import CatalogKeeper, Decision
 from playclock.engine.context import Context
-from playclock.engine.games import audit_of
-from playclock.engine.owning import known_game
+from playclock.engine.games import audit_of, known_game
 from playclock.engine.records import OWNERSHIP_CLAIMS
 from playclock.errors import OwnershipNotProven
 from playclock.stores.base import Commit, Put

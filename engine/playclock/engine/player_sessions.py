@@ -24,10 +24,10 @@ from playclock.core.records import Answer
 from playclock.core.session import NEVER_MS
 from playclock.engine import requests
 from playclock.engine.audit import audit
-from playclock.engine.callers import Caller, Role
+from playclock.engine.callers import Caller
 from playclock.engine.context import Context
+from playclock.engine.games import acts_for, own_game
 from playclock.engine.listing import LOOKED_AT_MAX, PAGE_DEFAULT, PAGE_MAX, Place, parse_place, print_place
-from playclock.engine.owning import own_game
 from playclock.engine.players import Players
 from playclock.engine.points import caps_of, exceeded, named_player
 from playclock.engine.records import ANSWERS, PLAYER_SESSIONS, POINTS
@@ -114,7 +114,7 @@ class PlayerSessions:
         if not is_player_token(token):
             return None
         game = self._context.catalog.open_to_players(game_in(token))
-        if game is None or (caller.role is Role.DEVELOPER and caller.id not in (game.owner_id, game.creator_id)):
+        if game is None or not acts_for(caller, game):
             return None
         key = player_session_key(game.id, player_session_id_of(token))
         ((_, found),) = await self._context.records.load([key], fresh=True)

@@ -23,7 +23,7 @@ from playclock.engine import requests
 from playclock.engine.audit import audit
 from playclock.engine.callers import Caller, Role
 from playclock.engine.context import Context
-from playclock.engine.owning import known_game, own_game
+from playclock.engine.games import known_game, own_game
 from playclock.engine.players import Players
 from playclock.engine.records import ANSWERS, LEADERS, POINTS
 from playclock.engine.work import Work

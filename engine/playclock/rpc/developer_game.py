@@ -7,7 +7,7 @@ from playclock.core.catalog import Game
 from playclock.core.fields import NAME_MAX, text_problem
 from playclock.core.gamelist import Query, Sort
 from playclock.engine import Engine, Role
-from playclock.engine.owning import known_game
+from playclock.engine.games import known_game
 from playclock.errors import BadRequest, GameNotFound, PermissionDenied
 from playclock.rpc.call import Call
 from playclock.rpc.catalog_fields import game_message, token_id_problem

@@ -28,10 +28,10 @@ if _version_not_supported:
 class PointsServiceStub:
     """PointsService keeps the points of games' players: sums, leaderboards, streaks, and the sessions that players' tokens stand for.
 
-    A developer calls it for games that he owns or created, operators and internal services for any. Days are UTC's. A player is
-    named by the UUID, or by "did:privy:…", "sol:…", "solana:…", "eth:…", "ethereum:…", "email:…", "twitter:…" or "x:…", and becomes
-    known by that; whatever names the same player has the same UUID. Every call may fail with NOT_FOUND (GAME_NOT_FOUND),
-    PERMISSION_DENIED (PERMISSION_DENIED) for another developer's game, and INVALID_ARGUMENT (BAD_REQUEST).
+    A developer calls it for games that he owns, or that he created and nobody owns, operators and internal services for any. Days are
+    UTC's. A player is named by the UUID, or by "did:privy:…", "sol:…", "solana:…", "eth:…", "ethereum:…", "email:…", "twitter:…" or
+    "x:…", and becomes known by that; whatever names the same player has the same UUID. Every call may fail with NOT_FOUND
+    (GAME_NOT_FOUND), PERMISSION_DENIED (PERMISSION_DENIED) for another developer's game, and INVALID_ARGUMENT (BAD_REQUEST).
     """
 
     def __init__(self, channel):
@@ -85,10 +85,10 @@ class PointsServiceStub:
 class PointsServiceServicer:
     """PointsService keeps the points of games' players: sums, leaderboards, streaks, and the sessions that players' tokens stand for.
 
-    A developer calls it for games that he owns or created, operators and internal services for any. Days are UTC's. A player is
-    named by the UUID, or by "did:privy:…", "sol:…", "solana:…", "eth:…", "ethereum:…", "email:…", "twitter:…" or "x:…", and becomes
-    known by that; whatever names the same player has the same UUID. Every call may fail with NOT_FOUND (GAME_NOT_FOUND),
-    PERMISSION_DENIED (PERMISSION_DENIED) for another developer's game, and INVALID_ARGUMENT (BAD_REQUEST).
+    A developer calls it for games that he owns, or that he created and nobody owns, operators and internal services for any. Days are
+    UTC's. A player is named by the UUID, or by "did:privy:…", "sol:…", "solana:…", "eth:…", "ethereum:…", "email:…", "twitter:…" or
+    "x:…", and becomes known by that; whatever names the same player has the same UUID. Every call may fail with NOT_FOUND
+    (GAME_NOT_FOUND), PERMISSION_DENIED (PERMISSION_DENIED) for another developer's game, and INVALID_ARGUMENT (BAD_REQUEST).
     """
 
     def BatchSavePoints(self, request, context):
@@ -207,10 +207,10 @@ def add_PointsServiceServicer_to_server(servicer, server):
 class PointsService:
     """PointsService keeps the points of games' players: sums, leaderboards, streaks, and the sessions that players' tokens stand for.
 
-    A developer calls it for games that he owns or created, operators and internal services for any. Days are UTC's. A player is
-    named by the UUID, or by "did:privy:…", "sol:…", "solana:…", "eth:…", "ethereum:…", "email:…", "twitter:…" or "x:…", and becomes
-    known by that; whatever names the same player has the same UUID. Every call may fail with NOT_FOUND (GAME_NOT_FOUND),
-    PERMISSION_DENIED (PERMISSION_DENIED) for another developer's game, and INVALID_ARGUMENT (BAD_REQUEST).
+    A developer calls it for games that he owns, or that he created and nobody owns, operators and internal services for any. Days are
+    UTC's. A player is named by the UUID, or by "did:privy:…", "sol:…", "solana:…", "eth:…", "ethereum:…", "email:…", "twitter:…" or
+    "x:…", and becomes known by that; whatever names the same player has the same UUID. Every call may fail with NOT_FOUND
+    (GAME_NOT_FOUND), PERMISSION_DENIED (PERMISSION_DENIED) for another developer's game, and INVALID_ARGUMENT (BAD_REQUEST).
     """
 
     @staticmethod

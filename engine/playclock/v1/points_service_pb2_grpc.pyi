@@ -29,10 +29,10 @@ GRPC_VERSION: str
 class PointsServiceStub:
     """PointsService keeps the points of games' players: sums, leaderboards, streaks, and the sessions that players' tokens stand for.
 
-    A developer calls it for games that he owns or created, operators and internal services for any. Days are UTC's. A player is
-    named by the UUID, or by "did:privy:…", "sol:…", "solana:…", "eth:…", "ethereum:…", "email:…", "twitter:…" or "x:…", and becomes
-    known by that; whatever names the same player has the same UUID. Every call may fail with NOT_FOUND (GAME_NOT_FOUND),
-    PERMISSION_DENIED (PERMISSION_DENIED) for another developer's game, and INVALID_ARGUMENT (BAD_REQUEST).
+    A developer calls it for games that he owns, or that he created and nobody owns, operators and internal services for any. Days are
+    UTC's. A player is named by the UUID, or by "did:privy:…", "sol:…", "solana:…", "eth:…", "ethereum:…", "email:…", "twitter:…" or
+    "x:…", and becomes known by that; whatever names the same player has the same UUID. Every call may fail with NOT_FOUND
+    (GAME_NOT_FOUND), PERMISSION_DENIED (PERMISSION_DENIED) for another developer's game, and INVALID_ARGUMENT (BAD_REQUEST).
     """
 
     @_typing.overload
@@ -68,10 +68,10 @@ class PointsServiceStub:
 class PointsServiceAsyncStub(PointsServiceStub):
     """PointsService keeps the points of games' players: sums, leaderboards, streaks, and the sessions that players' tokens stand for.
 
-    A developer calls it for games that he owns or created, operators and internal services for any. Days are UTC's. A player is
-    named by the UUID, or by "did:privy:…", "sol:…", "solana:…", "eth:…", "ethereum:…", "email:…", "twitter:…" or "x:…", and becomes
-    known by that; whatever names the same player has the same UUID. Every call may fail with NOT_FOUND (GAME_NOT_FOUND),
-    PERMISSION_DENIED (PERMISSION_DENIED) for another developer's game, and INVALID_ARGUMENT (BAD_REQUEST).
+    A developer calls it for games that he owns, or that he created and nobody owns, operators and internal services for any. Days are
+    UTC's. A player is named by the UUID, or by "did:privy:…", "sol:…", "solana:…", "eth:…", "ethereum:…", "email:…", "twitter:…" or
+    "x:…", and becomes known by that; whatever names the same player has the same UUID. Every call may fail with NOT_FOUND
+    (GAME_NOT_FOUND), PERMISSION_DENIED (PERMISSION_DENIED) for another developer's game, and INVALID_ARGUMENT (BAD_REQUEST).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -103,10 +103,10 @@ class PointsServiceAsyncStub(PointsServiceStub):
 class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
     """PointsService keeps the points of games' players: sums, leaderboards, streaks, and the sessions that players' tokens stand for.
 
-    A developer calls it for games that he owns or created, operators and internal services for any. Days are UTC's. A player is
-    named by the UUID, or by "did:privy:…", "sol:…", "solana:…", "eth:…", "ethereum:…", "email:…", "twitter:…" or "x:…", and becomes
-    known by that; whatever names the same player has the same UUID. Every call may fail with NOT_FOUND (GAME_NOT_FOUND),
-    PERMISSION_DENIED (PERMISSION_DENIED) for another developer's game, and INVALID_ARGUMENT (BAD_REQUEST).
+    A developer calls it for games that he owns, or that he created and nobody owns, operators and internal services for any. Days are
+    UTC's. A player is named by the UUID, or by "did:privy:…", "sol:…", "solana:…", "eth:…", "ethereum:…", "email:…", "twitter:…" or
+    "x:…", and becomes known by that; whatever names the same player has the same UUID. Every call may fail with NOT_FOUND
+    (GAME_NOT_FOUND), PERMISSION_DENIED (PERMISSION_DENIED) for another developer's game, and INVALID_ARGUMENT (BAD_REQUEST).
     """
 
     @_abc_1.abstractmethod
