@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from tests.playwave.server import Server
 
-from .callers import DEVELOPER, FORBIDDEN, NOT_FOUND, UNAUTHORIZED, Developer, bad_request, refused
+from .callers import DEVELOPER, FORBIDDEN, NOT_FOUND, RIVAL, TOO_MANY, UNAUTHORIZED, Developer, bad_request, refused
 from .estate import CAPPED, GAME, THEIRS, add_games
 
 SAVE: Final = "/play/dev/batch-save-points"
@@ -81,7 +81,36 @@ class TestSaving:
     async def test_a_thousand_entries_and_no_more(self, developer: Developer) -> None:
         entries = [(f"email:player{number}@example.com", 1) for number in range(1001)]
         assert (await developer.ask("POST", SAVE, json=batch(*entries[1:])))["savedCount"] == 1000
-        assert refused(await developer.send("POST", SAVE, json=batch(*entries)))["statusCode"] == 400
+        expected = bad_request("Invalid request parameters: points: expected 1 to 1000 objects with playerId and points")
+        assert refused(await developer.send("POST", SAVE, json=batch(*entries))) == expected
+        assert refused(await developer.send("POST", SAVE, json=batch())) == expected
+
+    async def test_a_developer_s_own_key_is_the_one_game_that_he_may_act_for(
+        self, developer: Developer, rival: Developer
+    ) -> None:
+        saved = await rival.ask("POST", SAVE, json=batch((OGP, 5), game=RIVAL))
+        assert saved["savedCount"] == 1
+        told = await rival.ask("GET", f"/play/dev/points/{THEIRS}/{OGP}")
+        assert told["points"][0]["points"] == "5"
+        sentence = "Invalid request parameters: gameId: the API key stands for 2 games: name one by its id"
+        assert refused(await developer.send("POST", SAVE, json=batch((OGP, 5), game=DEVELOPER))) == bad_request(sentence)
+        assert refused(await developer.send("POST", SAVE, json=batch((OGP, 5), game=RIVAL))) == NOT_FOUND
+
+    async def test_a_developer_may_save_three_times_a_second(self, developer: Developer, rival: Developer) -> None:
+        server = developer.server
+        quota = 3 * len(server.engines)  # replicas that no background lets tell each other
+        answers = [await developer.send("POST", SAVE, json=batch((OGP, 1))) for _ in range(quota + 1)]
+        assert [answer.status_code for answer in answers] == [200] * quota + [429]
+        assert refused(answers[-1]) == TOO_MANY
+        assert answers[-1].headers["retry-after"] == "1"
+        assert answers[-1].headers["ratelimit-policy"] == '"point_saves_per_developer";q=3;w=1'
+        await rival.ask("POST", SAVE, json=batch((OGP, 1), game=THEIRS))
+        refused_once = developer.authorization("POST", SAVE)
+        assert (await developer.send("POST", SAVE, json=batch((OGP, 1)), authorization=refused_once)).status_code == 429
+        server.clock.advance(1)
+        await developer.ask("POST", SAVE, json=batch((OGP, 1)), authorization=refused_once)
+        told = await developer.ask("GET", f"/play/dev/points/{GAME}/{OGP}")
+        assert told["points"][0]["points"] == str(quota + 1)
 
 
 class TestLeaderboard:

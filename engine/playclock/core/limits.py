@@ -45,6 +45,8 @@ class LimitRules(msgspec.Struct, frozen=True, kw_only=True):
     """The same, by the game that redeems."""
     calls_per_key: Quota | None = Quota(60_000, 60)
     """Calls of a game, launcher, agent or developer, but for heartbeats and ends."""
+    point_saves_per_developer: Quota | None = Quota(3, 1)
+    """Batches of points that a developer saves: play.fun documents this number."""
     playfun_per_address: Quota | None = Quota(60, 60)
     """Calls of the play.fun dialect, whose documents name this number."""
 

@@ -182,6 +182,22 @@ def own_game(context: Context, caller: Caller, game_id: str, *, opens: bool = Fa
     return game
 
 
+def game_named(context: Context, caller: Caller, name: str) -> str:
+    """Return the id of the game that is named by it, or by the id of the developer who calls: the one that he may act for.
+
+    Raises BadRequest where there are several, GameNotFound where there is none.
+    """
+    catalog = context.catalog
+    if caller.role is not Role.DEVELOPER or name != caller.id or name in catalog.games:
+        return name
+    own = [game_id for game_id in catalog.developed_by(name) if may_act(catalog.games[game_id], name)]
+    if not own:
+        raise GameNotFound("the developer has no game", game_id=name)
+    if len(own) > 1:
+        raise BadRequest({"game_id": f"the API key stands for {len(own)} games: name one by its id"})
+    return own[0]
+
+
 def audit_of(context: Context, caller: Caller, action: str, game: Game, detail: str) -> Audit:
     """Return what the audit trail says of a change of a game."""
     return Audit(context.clock.now_ms(), requests.name_of(caller), action, f"game/{game.id}", detail, context.new_uuid(0))

@@ -23,7 +23,7 @@ from playclock.engine import requests
 from playclock.engine.audit import audit
 from playclock.engine.callers import Caller, Role
 from playclock.engine.context import Context
-from playclock.engine.games import known_game, own_game
+from playclock.engine.games import game_named, known_game, own_game
 from playclock.engine.players import Players
 from playclock.engine.records import ANSWERS, LEADERS, POINTS
 from playclock.engine.work import Work
@@ -77,8 +77,11 @@ class Points:
     async def save(self, caller: Caller, game_id: str, entries: Sequence[Entry], *, request_id: str = "") -> Mapping[str, str]:
         """Add points, all of them or none, once for each request id. Returns the UUID of each player as it was named.
 
+        A developer who has one game may name it by his own id.
+
         Raises BadRequest, GameNotFound, PermissionDenied, PointsExceeded, RequestIdReused, StoreAway, TooMuchContention.
         """
+        game_id = game_named(self._context, caller, game_id)
         own_game(self._context, caller, game_id, opens=True)
         problem = request_id_problem(request_id)
         if problem:

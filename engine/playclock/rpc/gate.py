@@ -72,6 +72,9 @@ FOR_FACADES: Final = frozenset(
 )
 """What may also be called in process without credentials: a facade there has none."""
 
+OF_CALLS: Final[Mapping[str, str]] = {"/playclock.v1.PointsService/BatchSavePoints": "point_saves_per_developer"}
+"""The calls that have a limit of their own, by its name."""
+
 UNLIMITED: Final = frozenset({Role.OPERATOR, Role.SERVICE})
 """Whose calls are not counted: they are inside the trust boundary."""
 
@@ -142,9 +145,15 @@ class Gate:
             return call
         home, name = self._home(metadata, peer, identify, trusted=call.trusted), name_of(call.caller)
         limits.remember(home, name)
-        if limits.calls is not None and call.caller.role not in UNLIMITED:
-            limits.calls.take(name)
+        if call.caller.role not in UNLIMITED:
+            self._count(method, name)
         return call._replace(home=home)
+
+    def _count(self, method: str, name: str) -> None:
+        """Count a call. Raises RateLimited."""
+        for limit in (self._limits.calls, self._limits.named(OF_CALLS.get(method, ""))):
+            if limit is not None:
+                limit.take(name)
 
     async def _suspect(
         self, method: str, home: str, suspicion: "Suspicion", known: Callable[..., Awaitable[Call]]

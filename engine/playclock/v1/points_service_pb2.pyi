@@ -101,7 +101,7 @@ class BatchSavePointsRequest(_message.Message):
     ENTRIES_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     game_id: _builtins.str
-    """Id of the game."""
+    """Id of the game; or of the developer who calls, where there is one game only that he may act for."""
     request_id: _builtins.str
     """Makes a repeat safe: one with the same id and contents adds nothing more."""
     @_builtins.property

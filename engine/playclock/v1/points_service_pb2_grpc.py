@@ -96,7 +96,8 @@ class PointsServiceServicer:
 
         Points belong to the player's session that began last, if it goes on; otherwise an entry is a session of its own.
 
-        Errors: FAILED_PRECONDITION (POINTS_EXCEEDED); ALREADY_EXISTS (REQUEST_ID_REUSED).
+        Errors: FAILED_PRECONDITION (POINTS_EXCEEDED); ALREADY_EXISTS (REQUEST_ID_REUSED); RESOURCE_EXHAUSTED (RATE_LIMITED) for a
+        developer who saves more than three times a second.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

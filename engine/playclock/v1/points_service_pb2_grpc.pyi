@@ -44,7 +44,8 @@ class PointsServiceStub:
 
     Points belong to the player's session that began last, if it goes on; otherwise an entry is a session of its own.
 
-    Errors: FAILED_PRECONDITION (POINTS_EXCEEDED); ALREADY_EXISTS (REQUEST_ID_REUSED).
+    Errors: FAILED_PRECONDITION (POINTS_EXCEEDED); ALREADY_EXISTS (REQUEST_ID_REUSED); RESOURCE_EXHAUSTED (RATE_LIMITED) for a
+    developer who saves more than three times a second.
     """
     GetPoints: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetPointsRequest, _points_service_pb2.GetPointsResponse]
     """Shows what a player has in a game. A developer may ask of himself in any game."""
@@ -80,7 +81,8 @@ class PointsServiceAsyncStub(PointsServiceStub):
 
     Points belong to the player's session that began last, if it goes on; otherwise an entry is a session of its own.
 
-    Errors: FAILED_PRECONDITION (POINTS_EXCEEDED); ALREADY_EXISTS (REQUEST_ID_REUSED).
+    Errors: FAILED_PRECONDITION (POINTS_EXCEEDED); ALREADY_EXISTS (REQUEST_ID_REUSED); RESOURCE_EXHAUSTED (RATE_LIMITED) for a
+    developer who saves more than three times a second.
     """
     GetPoints: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetPointsRequest, _points_service_pb2.GetPointsResponse]  # type: ignore[assignment]
     """Shows what a player has in a game. A developer may ask of himself in any game."""
@@ -119,7 +121,8 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Points belong to the player's session that began last, if it goes on; otherwise an entry is a session of its own.
 
-        Errors: FAILED_PRECONDITION (POINTS_EXCEEDED); ALREADY_EXISTS (REQUEST_ID_REUSED).
+        Errors: FAILED_PRECONDITION (POINTS_EXCEEDED); ALREADY_EXISTS (REQUEST_ID_REUSED); RESOURCE_EXHAUSTED (RATE_LIMITED) for a
+        developer who saves more than three times a second.
         """
 
     @_abc_1.abstractmethod
