@@ -34,7 +34,9 @@ from starlette.types import Send
 
 from tests.known_secrets import known_secrets
 
-_GENERATED: Final = re.compile(r"\b(?:(?:pck|pct|pcs|whsec)_[A-Za-z0-9+/=_-]{24,}|player_[0-9a-f]{64})")
+_GENERATED: Final = re.compile(
+    r"\b(?:(?:pck|pct|pcs|whsec)_[A-Za-z0-9+/=_-]{24,}|player_[0-9a-f]{64}|match_[A-Za-z0-9_-]{100,})"
+)
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _OURS: Final = ("playclock", "playclock_http")
 _CONTEXT: Final = 60

@@ -94,6 +94,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "playclock.core.estate",
         "playclock.core.fields",
         "playclock.core.ids",
+        "playclock.core.launch_url",
         "playclock.core.tariff",
         "playclock.errors",
         "playclock.v1",

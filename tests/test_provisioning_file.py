@@ -79,6 +79,7 @@ def test_the_example_file_says_what_the_contract_says() -> None:
                 client_secret="dev-match-secret",
                 game="3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d",
                 match_info_url="http://127.0.0.1:9000/match-info",
+                launch_url="http://127.0.0.1:9000/play",
             )
         ],
     )
@@ -287,10 +288,12 @@ client_id = "super-game"
 client_secret = "s"
 game = "x"
 match_info_url = "ftp://127.0.0.1/"
+launch_url = "javascript://x"
 """
     host_bits = "'203.0.113.7/24' has host bits set"
     secret = 'a string, { env = "NAME" } or { file = "PATH" }'
     uuid = "expected a UUID in lower case"
+    launch = "expected an http or https URL, one of the game's own scheme or steam://run/ID, of at most 2048 characters"
     assert problems_of(cafes, text) == [
         "cafes.toml:1: unknown key 'title'",
         "cafes.toml:2: unknown table [[gmae]] (did you mean 'game'?)",
@@ -322,6 +325,7 @@ match_info_url = "ftp://127.0.0.1/"
         f"cafes.toml:29: [[developer]] #1: 'secret': expected {secret}, not a date or time",
         f"cafes.toml:33: [[match_client]] #1: 'game': {uuid}, not 'x'",
         "cafes.toml:34: [[match_client]] #1: 'match_info_url': expected an http or https URL of at most 2048 characters",
+        f"cafes.toml:35: [[match_client]] #1: 'launch_url': {launch}",
     ]
 
 

@@ -12,10 +12,11 @@ its own codes. What a correct caller meets every day is no error but a value tha
     ├── NotFound                   stop asking for it
     │   ├── GameNotFound  LaunchNotFound  SessionNotFound  AccountNotFound  CafeNotFound  TransferNotFound  KeyNotFound
     │   ├── AgentNotFound  GameProviderNotFound  BetNotFound  RealmNotFound  ImageNotFound  MatchNotFound  PlayerNotFound
+    │   ├── MatchTokenNotFound
     ├── WrongState                 stop: it is over
     │   ├── LaunchEnded  SessionEnded  SessionEnding  AlreadyEnded  AlreadyReversed  InsufficientCredit  TransferClosed
     │   ├── KeyInactive  NoWallet  AgentRefused  BetClosed  PointsExceeded
-    │   ├── WrongMatchState  MatchFull  TooFewPlayers  AlreadyJoined
+    │   ├── WrongMatchState  MatchFull  TooFewPlayers  AlreadyJoined  MatchTokenExpired
     ├── GameChanged                read it again, and decide anew
     ├── RequestIdReused            use a new request id
     ├── TransferIdReused           use a new transfer id
@@ -195,6 +196,12 @@ class PlayerNotFound(NotFound):
     reason = "PLAYER_NOT_FOUND"
 
 
+class MatchTokenNotFound(NotFound):
+    """There is no such match token: it was made up, or is another client's game's, or its key has ended."""
+
+    reason = "MATCH_TOKEN_NOT_FOUND"
+
+
 class WrongState(EngineError):
     """It is over, or nearly."""
 
@@ -299,6 +306,12 @@ class AlreadyJoined(WrongState):
     """The user is in the match with another team or account, or is leaving it."""
 
     reason = "ALREADY_JOINED"
+
+
+class MatchTokenExpired(WrongState):
+    """The match token's time is over."""
+
+    reason = "MATCH_TOKEN_EXPIRED"
 
 
 class NoArchive(EngineError):

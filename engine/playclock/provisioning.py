@@ -21,6 +21,7 @@ from playclock.core.fields import (
     url_problem,
 )
 from playclock.core.ids import is_uuid
+from playclock.core.launch_url import launch_url_problem
 from playclock.core.tariff import (
     WINDOWS_MAX,
     from_time_problem,
@@ -284,6 +285,7 @@ def _match_client(row: Table) -> MatchClient:
         client_secret=row.secret("client_secret"),
         game=row.text("game", _uuid_problem),
         match_info_url=row.text("match_info_url", url_problem, default=""),
+        launch_url=row.text("launch_url", launch_url_problem, default=""),
     )
     row.once("client_id", "match client", client.client_id)
     return client

@@ -284,7 +284,9 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
     signing_keys.SigningKey: SIGNING_KEYS,
     signing_keys.KeyRing: st.builds(signing_keys.KeyRing, st.lists(SIGNING_KEYS, max_size=2).map(tuple)),
     signing_keys.SigningKeys: st.builds(signing_keys.SigningKeys, id=TEXT, secret=st.binary(max_size=8), sealed_by=TEXT),
-    estate.MatchClient: st.builds(estate.MatchClient, id=TEXT, secrets=SECRETS, game_id=TEXT, match_info_url=TEXT),
+    estate.MatchClient: st.builds(
+        estate.MatchClient, id=TEXT, secrets=SECRETS, game_id=TEXT, match_info_url=TEXT, launch_url=TEXT
+    ),
 }
 EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 

@@ -37,7 +37,7 @@ def is_good(token: str, *keys: Credential, now_ms: int = EXPIRES_MS - 1) -> bool
 def test_a_token_says_what_it_was_made_for_and_is_good_until_it_is_over() -> None:
     claimed = read_token(TOKEN)
     assert claimed is not None
-    assert claimed.demo == DEMO
+    assert claimed.said == DEMO
     assert is_good(TOKEN)
     assert is_good(TOKEN, now_ms=0)
     assert not is_good(TOKEN, now_ms=EXPIRES_MS)

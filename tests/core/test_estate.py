@@ -170,7 +170,7 @@ class TestLookUps:
         assert estate.plans == {"cafe-1": PLAN}
         assert estate.cafes == {"seoul": seoul}
         assert estate.launchers == {"launcher-1": LAUNCHER}
-        assert estate.match_clients == [CLIENT]
+        assert estate.match_clients == {CLIENT.id: CLIENT}
         assert len(estate.resources) == 8
 
     def test_an_empty_estate_has_nothing(self) -> None:

@@ -58,6 +58,8 @@ def test_the_playwave_table_is_as_documented() -> None:
         "MATCH_FULL": (409, "MATCH_FULL"),
         "TOO_FEW_PLAYERS": (409, "TOO_FEW_PLAYERS"),
         "ALREADY_JOINED": (409, "ALREADY_JOINED"),
+        "MATCH_TOKEN_NOT_FOUND": (404, "NOT_FOUND"),
+        "MATCH_TOKEN_EXPIRED": (409, "MATCH_TOKEN_EXPIRED"),
         "ALREADY_REVERSED": (409, "ALREADY_REVERSED"),
         "INSUFFICIENT_CREDIT": (409, "INSUFFICIENT_CREDIT"),
         "TRANSFER_CLOSED": (409, "TRANSFER_CLOSED"),

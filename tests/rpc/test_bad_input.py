@@ -252,6 +252,10 @@ def bad_provisioning() -> list[tuple[Provisioning, str]]:
             Provisioning(match_clients=[MatchClient(client_id="m", client_secret="s", game=GAME_ID, match_info_url="x")]),
             "match_clients[0].match_info_url",
         ),
+        (
+            Provisioning(match_clients=[MatchClient(client_id="m", client_secret="s", game=GAME_ID, launch_url="x")]),
+            "match_clients[0].launch_url",
+        ),
         (Provisioning(match_clients=[MatchClient(client_id="m", client_secret="s", game=UUID)]), "match_client/m"),
         (Provisioning(launchers=[Launcher(id="l", secret="s")] * 2), "launchers"),
     ]

@@ -286,6 +286,7 @@ class TestServer:
             "playclock.v1.KeyService",
             "playclock.v1.LaunchService",
             "playclock.v1.LimitService",
+            "playclock.v1.MatchService",
             "playclock.v1.OpenIdService",
             "playclock.v1.PointsService",
             "playclock.v1.ProvisioningService",

@@ -100,6 +100,8 @@ class MatchClient(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_onl
     secrets: tuple[bytes, ...]
     game_id: str
     match_info_url: str
+    launch_url: str = ""
+    """Where players are led, as `playclock.core.launch_url` reads it; empty where they come by themselves."""
 
 
 class Service(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
@@ -224,7 +226,7 @@ class Estate:
         self.cafes = {cafe.id: cafe for cafe in self._all(Cafe)}
         self.providers = {provider.id: provider for provider in self._all(Provider)}
         self.launchers = {launcher.id: launcher for launcher in self._all(Launcher)}
-        self.match_clients = self._all(MatchClient)
+        self.match_clients = {client.id: client for client in self._all(MatchClient)}
         self.agents = {agent.id: agent for agent in self._all(Agent)}
         self.signing_keys: tuple[SigningKey, ...] = tuple(key for keys in self._all(SigningKeys) for key in keys_in(keys))
         self.credentials = {credential.id: credential for credential in self._all(Credential)}
@@ -329,7 +331,7 @@ def problems(estate: Estate, games: Container[str]) -> dict[str, str]:
         problem = _cafe_problem(estate, cafe)
         if problem:
             found[f"cafe/{cafe.id}"] = problem
-    for client in estate.match_clients:
+    for client in estate.match_clients.values():
         if client.game_id not in games:
             found[f"match_client/{client.id}"] = f"there is no game {client.game_id}"
     return found

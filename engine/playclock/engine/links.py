@@ -116,7 +116,7 @@ class Links:
         claimed = read_token(token)
         if claimed is None:
             return None
-        demo = claimed.demo
+        demo = claimed.said
         keys = self._context.estate.signing_as(Agent, str(demo.agent_id), now_ms) or ()
         game = self._context.catalog.open_to_players(demo.game_id)
         is_theirs = caller.game_id is None or caller.game_id == demo.game_id

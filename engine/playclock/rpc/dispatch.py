@@ -35,6 +35,7 @@ from playclock.rpc.image import ImageServicer
 from playclock.rpc.key import KeyServicer
 from playclock.rpc.launch import LaunchServicer
 from playclock.rpc.limit import LimitServicer
+from playclock.rpc.match import MatchServicer
 from playclock.rpc.openid import OpenIdServicer
 from playclock.rpc.points import PointsServicer
 from playclock.rpc.provisioning import ProvisioningServicer
@@ -53,6 +54,7 @@ from playclock.v1 import (
     key_service_pb2,
     launch_service_pb2,
     limit_service_pb2,
+    match_service_pb2,
     openid_service_pb2,
     points_service_pb2,
     provisioning_service_pb2,
@@ -82,6 +84,8 @@ _QUIET: Final = frozenset(
         "GetStreak",
         "ListPlayerSessions",
         "ValidateSessionToken",
+        "GetMatch",
+        "InspectMatchToken",
     }
 )
 """Methods of which only failures are worth a line by default: they come all the time, or change nothing."""
@@ -156,6 +160,7 @@ class Dispatcher:
             (key_service_pb2, "KeyService", KeyServicer(engine)),
             (launch_service_pb2, "LaunchService", LaunchServicer(engine)),
             (limit_service_pb2, "LimitService", LimitServicer(engine)),
+            (match_service_pb2, "MatchService", MatchServicer(engine)),
             (openid_service_pb2, "OpenIdService", OpenIdServicer(engine)),
             (points_service_pb2, "PointsService", PointsServicer(engine)),
             (provisioning_service_pb2, "ProvisioningService", ProvisioningServicer(engine)),

@@ -134,6 +134,7 @@ def _callers(provisioning: pb.Provisioning) -> Iterator[Resource]:
             secrets=(client.client_secret.encode(),),
             game_id=client.game,
             match_info_url=client.match_info_url,
+            launch_url=client.launch_url,
         )
     for service in provisioning.services:
         yield core.Service(
@@ -223,7 +224,12 @@ def _show_caller(message: pb.Provisioning, resource: Resource) -> None:
         case core.Service():
             message.services.add(id=resource.id, certificates=resource.certificates, allow=resource.allow)
         case core.MatchClient():
-            message.match_clients.add(client_id=resource.id, game=resource.game_id, match_info_url=resource.match_info_url)
+            message.match_clients.add(
+                client_id=resource.id,
+                game=resource.game_id,
+                match_info_url=resource.match_info_url,
+                launch_url=resource.launch_url,
+            )
 
 
 def _window_message(window: PriceWindow) -> pb.PriceWindow:

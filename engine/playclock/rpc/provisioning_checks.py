@@ -15,6 +15,7 @@ from playclock.core.fields import (
     url_problem,
 )
 from playclock.core.ids import is_uuid
+from playclock.core.launch_url import launch_url_problem
 from playclock.core.signing.webhooks import webhook_key
 from playclock.core.tariff import (
     WINDOWS_MAX,
@@ -134,6 +135,7 @@ def _partner_checks(provisioning: pb.Provisioning) -> Iterator[tuple[str, str | 
         yield f"{at}.client_id", resource_id_problem(client.client_id)
         yield f"{at}.client_secret", _secret_problem(client.client_secret) or _key_problem(client.client_secret)
         yield f"{at}.match_info_url", url_problem(client.match_info_url)
+        yield f"{at}.launch_url", launch_url_problem(client.launch_url)
 
 
 def _service_checks(provisioning: pb.Provisioning) -> Iterator[tuple[str, str | None]]:

@@ -26,6 +26,8 @@ from playclock.v1.launch_service_pb2 import *  # noqa: F403
 from playclock.v1.launch_service_pb2_grpc import *  # noqa: F403
 from playclock.v1.limit_service_pb2 import *  # noqa: F403
 from playclock.v1.limit_service_pb2_grpc import *  # noqa: F403
+from playclock.v1.match_service_pb2 import *  # noqa: F403
+from playclock.v1.match_service_pb2_grpc import *  # noqa: F403
 from playclock.v1.openid_service_pb2 import *  # noqa: F403
 from playclock.v1.openid_service_pb2_grpc import *  # noqa: F403
 from playclock.v1.points_service_pb2 import *  # noqa: F403

@@ -328,6 +328,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "ALREADY_JOINED", "domain": "playclock"}
     """
+    ERROR_REASON_MATCH_TOKEN_NOT_FOUND: _ErrorReason.ValueType  # 66
+    """There is no such match token: it was not made here, or for another client's game, or by a key that has ended.
+
+        {"reason": "MATCH_TOKEN_NOT_FOUND", "domain": "playclock"}
+    """
+    ERROR_REASON_MATCH_TOKEN_EXPIRED: _ErrorReason.ValueType  # 67
+    """The match token's time is over: lead the player through a new launch URL.
+
+        {"reason": "MATCH_TOKEN_EXPIRED", "domain": "playclock"}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason names what went wrong. It travels as the reason of a google.rpc.ErrorInfo whose domain is "playclock", without
@@ -640,5 +650,15 @@ ERROR_REASON_ALREADY_JOINED: ErrorReason.ValueType  # 65
 """The user is in the match with another team or account, or is leaving it.
 
     {"reason": "ALREADY_JOINED", "domain": "playclock"}
+"""
+ERROR_REASON_MATCH_TOKEN_NOT_FOUND: ErrorReason.ValueType  # 66
+"""There is no such match token: it was not made here, or for another client's game, or by a key that has ended.
+
+    {"reason": "MATCH_TOKEN_NOT_FOUND", "domain": "playclock"}
+"""
+ERROR_REASON_MATCH_TOKEN_EXPIRED: ErrorReason.ValueType  # 67
+"""The match token's time is over: lead the player through a new launch URL.
+
+    {"reason": "MATCH_TOKEN_EXPIRED", "domain": "playclock"}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -681,6 +681,7 @@ class MatchClient(_message.Message):
     CLIENT_SECRET_FIELD_NUMBER: _builtins.int
     GAME_FIELD_NUMBER: _builtins.int
     MATCH_INFO_URL_FIELD_NUMBER: _builtins.int
+    LAUNCH_URL_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     """Id of the client."""
     client_secret: _builtins.str
@@ -689,6 +690,10 @@ class MatchClient(_message.Message):
     """Id of the game."""
     match_info_url: _builtins.str
     """Where matches are pushed to."""
+    launch_url: _builtins.str
+    """Where players are led: an http or https URL or one of a scheme of its own, to whose query the match token is added; a URL with "{token}"
+    in it, in whose place the token comes; or "steam://run/ID", behind which it comes as an argument. At most 2,048 characters.
+    """
     def __init__(
         self,
         *,
@@ -696,10 +701,11 @@ class MatchClient(_message.Message):
         client_secret: _builtins.str = ...,
         game: _builtins.str = ...,
         match_info_url: _builtins.str = ...,
+        launch_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_secret", b"client_secret", "game", b"game", "match_info_url", b"match_info_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_secret", b"client_secret", "game", b"game", "launch_url", b"launch_url", "match_info_url", b"match_info_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -114,8 +114,8 @@ class Keeper:
         """Whether the match is of a game for which the caller may ask: a match client of its own alone."""
         if caller.role is not Role.MATCH_CLIENT:
             return True
-        clients = self._context.estate.match_clients
-        return any(client.id == caller.id and client.game_id == match.terms.game_id for client in clients)
+        client = self._context.estate.match_clients.get(caller.id)
+        return client is not None and client.game_id == match.terms.game_id
 
 
 def _check(match_id: str) -> None:

@@ -6,6 +6,8 @@ A step that is cut off is found by the sweeper of any process: as long as a seat
 import secrets
 from typing import Final
 
+from msgspec.structs import replace
+
 from playclock.core import match_moves as moves
 from playclock.core import results
 from playclock.core.escrow import Step, StepKind, outstanding
@@ -20,6 +22,7 @@ from playclock.engine.context import Context
 from playclock.engine.matches.keeper import Change, Keeper
 from playclock.engine.matches.money import Money
 from playclock.engine.matches.settling import Settling
+from playclock.engine.matches.tokens import MatchTokens
 from playclock.engine.requests import name_of
 from playclock.engine.transfers import Transfers
 from playclock.engine.work import Work
@@ -34,23 +37,26 @@ class Matches:
         self._rules: Final = rules
         self._keeper: Final = Keeper(context, rules)
         self.settling: Final = Settling(context, self._keeper, Money(context, transfers))
+        self.tokens: Final = MatchTokens(context, self._keeper)
         self.get: Final = self._keeper.get
         self.sweep: Final = self._keeper.sweep
 
     async def create(self, caller: Caller, terms: Terms, *, request_id: str = "") -> Match:
         """Make a match; the same one again for the same request id.
 
-        The terms' game is that of their match client. Raises BadRequest, RequestIdReused, StoreAway, TooMuchContention.
+        The terms' game is that of their match client; where they name none, it is filled in. Raises BadRequest,
+        RequestIdReused, StoreAway, TooMuchContention.
         """
-        problems = terms_problems(terms)
+        problems = {f"terms.{field}": problem for field, problem in terms_problems(terms).items()}
         problem = request_id_problem(request_id)
         if problem:
             problems["request_id"] = problem
-        client = next((client for client in self._context.estate.match_clients if client.id == terms.client_id), None)
-        if client is None or client.game_id != terms.game_id:
-            problems["client_id"] = "expected a match client of the game"
+        client = self._context.estate.match_clients.get(terms.client_id)
+        if client is None or terms.game_id not in ("", client.game_id):
+            problems["terms.client_id"] = "expected a match client of the game"
         if client is None or problems:
             raise BadRequest(problems)
+        terms = replace(terms, game_id=client.game_id)
         match_id = match_id_of(name_of(caller), request_id) if request_id else make_match_id(secrets.token_bytes(12))
         needs_push = bool(client.match_info_url)
 
