@@ -11,6 +11,7 @@ import pytest
 from playclock.clock import Clock, ManualClock
 from playclock.core.answers import Beat, Opened, Refused
 from playclock.core.charge import Account
+from playclock.core.delivery import DeliveryRules
 from playclock.core.ids import account_key, session_key
 from playclock.core.limits import LimitRules
 from playclock.core.session import Session
@@ -20,6 +21,7 @@ from playclock.engine import OPERATOR, Caller, Engine, Role
 from playclock.engine.authority import Connect
 from playclock.engine.callbacks import Post
 from playclock.engine.history import FilledArchive
+from playclock.engine.matches.sending import Send
 from playclock.engine.ownership import ReadKeys
 from playclock.engine.records import ACCOUNTS, SESSIONS
 from playclock.engine.sealing import Sealer
@@ -335,6 +337,8 @@ async def make_engine(clock: ManualClock) -> AsyncIterator[EngineMaker]:
             wallet: WalletRules | None = None,
             post: Post | None = None,
             read_keys: ReadKeys | None = None,
+            send: Send | None = None,
+            deliveries: DeliveryRules | None = None,
         ) -> Engine:
             engine = Engine(
                 store,
@@ -350,6 +354,8 @@ async def make_engine(clock: ManualClock) -> AsyncIterator[EngineMaker]:
                 wallet=wallet,
                 post=post,
                 read_keys=read_keys,
+                send=send,
+                deliveries=deliveries,
             )
             return await stack.enter_async_context(engine)
 

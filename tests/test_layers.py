@@ -70,6 +70,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     # The one way out.
     "playclock.outgoing": ("playclock.outgoing",),
     "playclock.callbacks": ("playclock.engine.callbacks", "playclock.outgoing"),
+    "playclock.deliveries": ("playclock.engine.callbacks", "playclock.outgoing"),
     "playclock.pages": ("playclock.engine.ownership", "playclock.outgoing"),
     # Files that an operator writes, and what he reads.
     "playclock.log": (),
@@ -79,6 +80,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     "playclock.masterkeys": ("playclock.engine.sealing", "playclock.tomlfile", "playclock.tomltable"),
     "playclock.openid_settings": ("playclock.core.fields", "playclock.core.openid", *FILES),
     "playclock.settings": (
+        "playclock.core.delivery",
         "playclock.core.fields",
         "playclock.core.limits",
         "playclock.core.links",

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from playclock.core.delivery import DeliveryRules
 from playclock.core.limits import LimitRules, Quota
 from playclock.core.links import LinkRules
 from playclock.core.openid import OpenIdRules
@@ -86,6 +87,14 @@ def test_the_wallet_has_its_times(settings_file: Path) -> None:
     assert problems_of(None, PLAYCLOCK_WALLET_TIMEOUTS="1") == [
         "unknown setting PLAYCLOCK_WALLET_TIMEOUTS (did you mean 'PLAYCLOCK_WALLET_TIMEOUT'?)"
     ]
+
+
+def test_deliveries_have_their_times(settings_file: Path) -> None:
+    settings_file.write_text("[deliveries]\ntimeout = 2.5\nretention = 60\n")
+    settings = load(settings_file, {"PLAYCLOCK_DELIVERIES_RETENTION": "90"})
+    assert settings.deliveries == DeliveryRules(timeout_ms=2_500, retention_ms=90_000)
+    settings_file.write_text("[deliveries]\nlease = 60\n")
+    assert "'lease'" in problems_of(settings_file)[0]
 
 
 def test_a_variable_counts_before_the_file(settings_file: Path) -> None:

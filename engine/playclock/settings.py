@@ -12,6 +12,7 @@ from typing import Any, Final
 import limits
 import msgspec
 
+from playclock.core.delivery import DeliveryRules
 from playclock.core.fields import certificate_name_problem, currency_problem
 from playclock.core.limits import CALLS_MAX, WINDOW_SEC_MAX, LimitRules, Quota
 from playclock.core.links import DEMO_BALANCE_MAX, DEMO_BALANCE_MICROS, LinkRules
@@ -26,6 +27,7 @@ from playclock.tomltable import DURATION_BOUNDS, Printed, Table, is_token, netwo
 
 TIMER_KEYS: Final = tuple(name.removesuffix("_ms") for name in Timers.__struct_fields__)
 WALLET_KEYS: Final = tuple(name.removesuffix("_ms") for name in WalletRules.__struct_fields__)
+DELIVERY_KEYS: Final = tuple(name.removesuffix("_ms") for name in DeliveryRules.__struct_fields__)
 SECURITY_KEYS: Final = (
     "trusted_proxies",
     "outgoing_networks",
@@ -42,6 +44,7 @@ OLD_MASTER_KEYS: Final = "PLAYCLOCK_OLD_MASTER_KEYS"
 
 _TIMERS = "PLAYCLOCK_TIMERS_"
 _WALLET = "PLAYCLOCK_WALLET_"
+_DELIVERIES = "PLAYCLOCK_DELIVERIES_"
 _SECURITY = "PLAYCLOCK_SECURITY_"
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 LIMIT_KEYS: Final = tuple(LimitRules.__struct_fields__)
@@ -103,6 +106,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitRules = LimitRules()
     links: LinkRules = LinkRules()
     wallet: WalletRules = WalletRules()
+    deliveries: DeliveryRules = DeliveryRules()
     playfun: PlayFun = PlayFun()
     openid: OpenIdRules = OpenIdRules()
 
@@ -114,6 +118,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     rules: dict[str, Quota | None] = {}
     links: dict[str, Any] = {}
     wallet: dict[str, int] = {}
+    deliveries: dict[str, int] = {}
     playfun: dict[str, str] = {}
     openid: dict[str, Any] = {}
     file = None if path is None else TomlFile.read(path, environ)
@@ -124,6 +129,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         rules = root.table("limits", _rules) or {}
         links = root.table("links", _links) or {}
         wallet = root.table("wallet", _wallet) or {}
+        deliveries = root.table("deliveries", _deliveries) or {}
         playfun = root.table("playfun", _playfun) or {}
         openid = root.table("openid", read_openid) or {}
         root.finish()
@@ -131,6 +137,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     problems: list[str] = []
     timers |= _durations_of_variables(environ, _TIMERS, TIMER_KEYS, problems)
     wallet |= _durations_of_variables(environ, _WALLET, WALLET_KEYS, problems)
+    deliveries |= _durations_of_variables(environ, _DELIVERIES, DELIVERY_KEYS, problems)
     security |= _security_of_variables(environ, problems) | _master_keys_of_variables(environ)
     rules |= _rules_of_variables(environ, problems)
     links |= _links_of_variables(environ, problems)
@@ -144,6 +151,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         limits=LimitRules(**rules),
         links=msgspec.convert(links, LinkRules),
         wallet=WalletRules(**{f"{key}_ms": value for key, value in wallet.items()}),
+        deliveries=DeliveryRules(**{f"{key}_ms": value for key, value in deliveries.items()}),
         playfun=PlayFun(**{key: text.rstrip("/") for key, text in playfun.items()}),
         openid=msgspec.convert(openid, OpenIdRules),
     )
@@ -158,6 +166,10 @@ def _timers(table: Table) -> dict[str, int]:
 
 def _wallet(table: Table) -> dict[str, int]:
     return _durations(table, WALLET_KEYS)
+
+
+def _deliveries(table: Table) -> dict[str, int]:
+    return _durations(table, DELIVERY_KEYS)
 
 
 def _durations(table: Table, keys: tuple[str, ...]) -> dict[str, int]:

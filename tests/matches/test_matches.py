@@ -100,17 +100,16 @@ class TestAMatch:
         with pytest.raises(BadRequest):
             await arena.matches.get(OPERATOR, "nonsense")
 
-    async def test_waits_for_its_game_server_to_be_told(self, arena: Arena) -> None:
-        first, second = [await arena.live(client_id=PUSHED.id) for _ in range(2)]
-        assert (first.state, first.is_escrowed) == (MatchState.STARTING, True)
+    async def test_waits_for_its_game_server_to_be_told(self, arena: Arena, clock: ManualClock) -> None:
+        match = await arena.live(client_id=PUSHED.id)
+        assert (match.state, match.is_escrowed) == (MatchState.STARTING, True)
         with pytest.raises(WrongMatchState):
-            await arena.matches.report(PUSHED, first.id, scores(1, 2))
-        assert (await arena.matches.confirm_push(first.id, is_delivered=True)).state is MatchState.LIVE
-        refused = await arena.matches.confirm_push(second.id, is_delivered=False)
-        assert (refused.state, refused.abort_reason) == (MatchState.ABORTED, AbortReason.NOT_TOLD)
-        assert (await arena.matches.confirm_push(first.id, is_delivered=False)).state is MatchState.LIVE
-        await arena.matches.report(PUSHED, first.id, scores(1, 2))
-        assert await check(arena, [first, second], kept=20) == [900, 1_080, OPENING, OPENING]
+            await arena.matches.report(PUSHED, match.id, scores(1, 2))
+        clock.advance(80 * 3_600)
+        await arena.engine.sweep()
+        ended = await arena.matches.get(OPERATOR, match.id)
+        assert (ended.state, ended.abort_reason) == (MatchState.ABORTED, AbortReason.NOT_TOLD)
+        assert await arena.balances() == [OPENING] * 4
 
     async def test_is_forgotten_in_the_end(self, arena: Arena, clock: ManualClock) -> None:
         match = await arena.live()

@@ -29,6 +29,7 @@ from playclock.cli.renewal import ServerIdentity
 from playclock.cli.stopping import Stopping, stoppable
 from playclock.cli.tuning import settle
 from playclock.core.openid import OpenIdRules
+from playclock.deliveries import Courier
 from playclock.engine import Engine
 from playclock.engine.sealing import Sealer
 from playclock.engine.timekeeper import keep_time
@@ -113,6 +114,8 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
         parts.push_async_callback(archive.close)
     poster = Poster(plan.settings.security.outgoing_networks, timeout_ms=plan.settings.wallet.timeout_ms)
     parts.callback(poster.close)
+    courier = Courier(plan.settings.security.outgoing_networks, timeout_ms=plan.settings.deliveries.timeout_ms)
+    parts.callback(courier.close)
     images = await _open_images(plan)
     if images is not None:
         parts.push_async_callback(images.close)
@@ -136,6 +139,8 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
             openid=_openid(plan, listener),
             post=poster,
             read_keys=pages,
+            send=courier,
+            deliveries=plan.settings.deliveries,
         )
     )
     if estate is not None:

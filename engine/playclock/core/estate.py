@@ -102,6 +102,8 @@ class MatchClient(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_onl
     match_info_url: str
     launch_url: str = ""
     """Where players are led, as `playclock.core.launch_url` reads it; empty where they come by themselves."""
+    retries_pushes: bool = False
+    """Whether its server is told of a match again where it does not answer; else a match that it is not told of is aborted."""
 
 
 class Service(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):

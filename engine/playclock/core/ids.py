@@ -168,6 +168,22 @@ def match_key(match_id: str) -> str:
     return f"{match_id[:2]}:match:{match_id}"
 
 
+def delivery_id_of(match_id: str, method: str) -> str:
+    """Return the id of the message that tells a match's game server of it: it lies with the match."""
+    return make_uuid(int(match_id[:2], 16), bytes.fromhex(_digest("delivery", match_id, method)))
+
+
+def delivery_key(delivery_id: str) -> str:
+    """Return the key of the record of a message to a game's server."""
+    return f"{delivery_id[:2]}:delivery:{delivery_id}"
+
+
+def silenced_key(client_id: str, url: str) -> str:
+    """Return the key of the record that says that nothing more is sent to a match client at a URL, which is hashed."""
+    digest = _digest("silenced", client_id, url)
+    return f"{digest[:2]}:silenced:{digest}"
+
+
 def payout_key(account_id: str, transfer_id: str) -> str:
     """Return the key of the record of what an account got out of a match's escrow. It lies with the account."""
     return f"{partition_of('account', account_id):02x}:payout:{_digest('payout', account_id, transfer_id)}"

@@ -49,6 +49,12 @@ class Pulse(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What our time is ahead of the store server's clock: not 0 after that clock was set while we ran."""
 
 
+class Silenced(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """That a match client's server wants nothing more at its URL, and since when; 0 where it is sent to again."""
+
+    since_ms: int
+
+
 class Window(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How much of a limit was used, and until when that counts."""
 

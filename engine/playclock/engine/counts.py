@@ -67,6 +67,8 @@ class Counts:
         """How many calls were refused by each limit, by its name."""
         self.contradicted_results = 0
         """How many results of matches said something else than the one that counts."""
+        self.deliveries: Final[dict[tuple[str, str], int]] = {}
+        """Tries to tell games' servers of matches, by method and outcome. What is given up is counted once more, as dead."""
         self.points_saved = 0
         """How many entries of points were saved."""
         self.points_exceeded: Final[dict[str, int]] = {}
@@ -83,6 +85,10 @@ class Counts:
     def beat(self, result: str, number: int = 1) -> None:
         """Count heartbeats that were answered."""
         self.heartbeats[result] = self.heartbeats.get(result, 0) + number
+
+    def deliver(self, method: str, outcome: str) -> None:
+        """Count what came of a message to a game's server."""
+        self.deliveries[method, outcome] = self.deliveries.get((method, outcome), 0) + 1
 
     def exceed(self, cap: str) -> None:
         """Count what a cap on points or sessions has refused."""

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from playclock.clock import Clock, ManualClock, SystemClock
+from playclock.core.delivery import DeliveryRules
 from playclock.core.limits import LimitRules
 from playclock.core.links import LinkRules
 from playclock.core.match import MatchRules
@@ -36,6 +37,7 @@ from playclock.engine.limits import SHARE_SEC
 from playclock.engine.links import Links
 from playclock.engine.listing import Listing
 from playclock.engine.matches import Matches
+from playclock.engine.matches.sending import Send, Sender
 from playclock.engine.openid import OpenId
 from playclock.engine.ownership import Ownership, ReadKeys
 from playclock.engine.partners import Partners
@@ -96,6 +98,8 @@ class Engine:
         openid: OpenIdRules | None = None,
         images: Images | None = None,
         matches: MatchRules | None = None,
+        send: Send | None = None,
+        deliveries: DeliveryRules | None = None,
     ) -> None:
         """Put an engine together; `background` False leaves out sweeps, pulse, estate polling and archiving.
 
@@ -105,7 +109,8 @@ class Engine:
         many can share. `sealer` encrypts secrets in the store; without one they lie there as they are. `wallet` is how long
         its agents have; `post` takes callbacks to them: without it nobody can bet. `images` keeps pictures of games; without it
         there are none. `read_keys` reads games' pages: without it nobody can prove to own a game. `matches` is how long
-        matches may take.
+        matches may take. `send` takes to games' servers what they are told of matches: without it they are not told;
+        `deliveries` is how long that may take.
         """
         self.clock = clock or SystemClock()
         self.timers = timers or Timers()
@@ -153,7 +158,12 @@ class Engine:
         )
         self.points = Points(context, self.players)
         self.player_sessions = PlayerSessions(context, self.players)
-        self.matches = Matches(context, self.transfers, matches or MatchRules())
+        self.matches = Matches(
+            context,
+            self.transfers,
+            matches or MatchRules(),
+            Sender(context, self.openid, self.signatures, send, deliveries or DeliveryRules()),
+        )
         self.sweeper = Sweeper(
             context, self.launches, self.transfers, bets=bets, player_sessions=self.player_sessions, matches=self.matches
         )
@@ -178,6 +188,7 @@ class Engine:
                 "closer": (SWEEP_SEC, self.closer.close),
                 "rollbacks": (SWEEP_SEC, self.wallet.rollbacks.begin),
                 "matches": (SWEEP_SEC, self.matches.settling.begin),
+                "deliveries": (SWEEP_SEC, self.matches.pushing.begin),
                 "estate": (REFRESH_SEC, self.estate.refresh),
                 "limits": (SHARE_SEC, self.limits.share),
                 "uses": (USES_SEC, self.key_uses.write),
@@ -205,6 +216,7 @@ class Engine:
         if self._background and self.archive is not None:
             await self.archive.finish(FINISH_SEC)
         await self.wallet.close()
+        await self.matches.pushing.close()
         await self.matches.settling.close()
         await self.partners.close()
 
@@ -234,6 +246,8 @@ class Engine:
             await self.wallet.rollbacks.finish()
             await self.matches.settling.begin()
             await self.matches.settling.finish()
+            await self.matches.pushing.begin()
+            await self.matches.pushing.finish()
             await self.key_uses.write()
             if self.archive is not None:
                 await self.archive.project()

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from playclock.core.accounts import TopUp
 from playclock.core.charge import Account
 from playclock.core.codec import Codec
+from playclock.core.delivery import Delivery
 from playclock.core.escrow import Payout
 from playclock.core.identifiers import KnownPlayer
 from playclock.core.ids import kind_of
@@ -19,7 +20,7 @@ from playclock.core.match import Match
 from playclock.core.ott import Ott
 from playclock.core.ownership import OwnershipClaim
 from playclock.core.points import Leaders, PlayerPoints, PlayerSession
-from playclock.core.records import Answer, Claim, KeyUses, Nonce, Pulse, ServerSessions, Window
+from playclock.core.records import Answer, Claim, KeyUses, Nonce, Pulse, ServerSessions, Silenced, Window
 from playclock.core.session import Session
 from playclock.core.transfers import TwoPhase
 from playclock.core.wallet import Bet, BetPage, Book, Round
@@ -51,6 +52,8 @@ ROUNDS: Final = Codec(Round)
 OWNERSHIP_CLAIMS: Final = Codec(OwnershipClaim)
 MATCHES: Final = Codec(Match)
 PAYOUTS: Final = Codec(Payout)
+DELIVERIES: Final = Codec(Delivery)
+SILENCED: Final = Codec(Silenced)
 PLAYERS: Final = Codec(KnownPlayer)
 POINTS: Final = Codec(PlayerPoints)
 LEADERS: Final = Codec(Leaders)
@@ -79,6 +82,8 @@ _CODECS: Final[Mapping[str, Codec[Any]]] = {
     "ownershipclaim": OWNERSHIP_CLAIMS,
     "match": MATCHES,
     "payout": PAYOUTS,
+    "delivery": DELIVERIES,
+    "silenced": SILENCED,
     "player": PLAYERS,
     "points": POINTS,
     "leaders": LEADERS,

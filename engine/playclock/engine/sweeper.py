@@ -4,6 +4,7 @@ from typing import Final
 
 from playclock.core import moves
 from playclock.core import session as core
+from playclock.core.delivery import Delivery
 from playclock.core.ids import id_in, kind_of
 from playclock.core.session import State
 from playclock.core.wallet import Bet
@@ -84,11 +85,13 @@ class Sweeper:
         unconfirmed: list[str] = []
         rollbacks: list[Bet] = []
         unsettled: list[str] = []
+        deliveries: list[Delivery] = []
 
         async def decision(work: Work) -> None:
             unconfirmed.clear()
             rollbacks.clear()
             unsettled.clear()
+            deliveries.clear()
             await work.prefetch(*keys)
             for key in keys:
                 if kind_of(key) == "session":
@@ -104,11 +107,15 @@ class Sweeper:
                     await self._player_sessions.sweep(work, key)
                 elif kind_of(key) == "match" and await self._matches.sweep(work, key):
                     unsettled.append(id_in(key))
+                elif kind_of(key) == "delivery":
+                    delivery = await self._matches.notices.take(work, key)
+                    deliveries.extend([] if delivery is None else [delivery])
 
         await self._context.turns.decide(partition, now_ms, decision)
         self._context.unconfirmed.extend(unconfirmed)
         self._context.rollbacks.extend(rollbacks)
         self._context.unsettled.extend(unsettled)
+        self._context.deliveries.extend(deliveries)
 
     async def _sweep_session(self, work: Work, key: str, unconfirmed: list[str]) -> None:
         session = await work.read(SESSIONS, key)

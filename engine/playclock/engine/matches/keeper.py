@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from playclock.core import match_moves as moves
+from playclock.core.delivery import waits_for_push
 from playclock.core.escrow import fee_transfer, outstanding
 from playclock.core.guards import is_kept
 from playclock.core.ids import is_match_id, match_key, partition_in
@@ -12,6 +13,7 @@ from playclock.core.outbox import Audit
 from playclock.engine.audit import audit
 from playclock.engine.callers import Caller, Role
 from playclock.engine.context import Context
+from playclock.engine.matches.notices import Notices
 from playclock.engine.records import MATCHES
 from playclock.engine.requests import name_of
 from playclock.engine.work import Work
@@ -24,9 +26,12 @@ Change = Callable[[Match, int], Match | EngineError]
 class Keeper:
     """Reads and writes matches."""
 
-    def __init__(self, context: Context, rules: MatchRules) -> None:
+    def __init__(self, context: Context, rules: MatchRules, notices: Notices) -> None:
         self._context = context
+        self._notices = notices
         self.rules: Final = rules
+        self.on_waiting: Callable[[str], None] | None = None
+        """Hears of each match that waits for its game's server to be told, as soon as that is committed."""
 
     async def get(self, caller: Caller, match_id: str) -> Match:
         """Return a match as time has it now. Raises BadRequest, MatchNotFound, StoreAway."""
@@ -50,14 +55,17 @@ class Keeper:
             after = change(match, work.now_ms)
             if isinstance(after, EngineError) or after is match:
                 return after
-            self.save(work, match, after)
+            await self.save(work, match, after)
             if after.contradictions > match.contradictions:
                 self._record(work, caller, match)
             elif action:
                 audit(self._context, work, caller, action, match_id, detail=detail)
             return after
 
-        return await self.decided(match_id, decision)
+        after = await self.decided(match_id, decision)
+        if self.on_waiting is not None and waits_for_push(after):
+            self.on_waiting(match_id)
+        return after
 
     async def sweep(self, work: Work, key: str) -> bool:
         """Do what time does to a match, file it anew, and return whether its seats wait for steps."""
@@ -67,7 +75,7 @@ class Keeper:
         if match is None or match.settled_ms is not None:
             return False
         advanced = moves.advance(match, self.rules, now_ms=work.now_ms)
-        self.save(work, match, advanced)
+        await self.save(work, match, advanced)
         return bool(outstanding(advanced))
 
     async def decided(self, match_id: str, decision: Callable[[Work], Awaitable[Match | EngineError]]) -> Match:
@@ -85,15 +93,15 @@ class Keeper:
             return None
         advanced = moves.advance(match, self.rules, now_ms=work.now_ms)
         if advanced is not match:
-            self.save(work, match, advanced)
+            await self.save(work, match, advanced)
         return advanced
 
-    def save(self, work: Work, before: Match | None, after: Match) -> None:
+    async def save(self, work: Work, before: Match | None, after: Match) -> None:
         """Write a match after a change, file it for when somebody has to look at it, and book the fee at the end.
 
-        This is the commit that causes what others have to be told: where a match is in escrow and waits for its game's server
-        (`needs_push`), whoever tells that server notes it here, and calls `confirm_push`.
+        What its game's server has to be told of the change is noted in the same commit.
         """
+        await self._notices.follow(work, before, after)
         if after.settled_ms is not None:
             fee = fee_transfer(after) if before is None or before.settled_ms is None else None
             if fee is not None:

@@ -17,10 +17,13 @@ from playclock.core.match import Match, MatchRules, SeatState, Terms, is_closed,
 from playclock.core.match_terms import player_problems, terms_problems
 from playclock.core.results import Heard, Report, Verdict
 from playclock.engine.audit import audit
-from playclock.engine.callers import OPERATOR, Caller
+from playclock.engine.callers import Caller
 from playclock.engine.context import Context
 from playclock.engine.matches.keeper import Change, Keeper
 from playclock.engine.matches.money import Money
+from playclock.engine.matches.notices import Notices
+from playclock.engine.matches.pushing import Pushing
+from playclock.engine.matches.sending import Sender
 from playclock.engine.matches.settling import Settling
 from playclock.engine.matches.tokens import MatchTokens
 from playclock.engine.requests import name_of
@@ -32,12 +35,14 @@ from playclock.errors import BadRequest, EngineError, RequestIdReused, TryAgain
 class Matches:
     """What operators, services and match clients can ask of matches."""
 
-    def __init__(self, context: Context, transfers: Transfers, rules: MatchRules) -> None:
+    def __init__(self, context: Context, transfers: Transfers, rules: MatchRules, sender: Sender) -> None:
         self._context = context
         self._rules: Final = rules
-        self._keeper: Final = Keeper(context, rules)
+        self.notices: Final = Notices(context, sender.rules, is_able=sender.is_able)
+        self._keeper: Final = Keeper(context, rules, self.notices)
         self.settling: Final = Settling(context, self._keeper, Money(context, transfers))
         self.tokens: Final = MatchTokens(context, self._keeper)
+        self.pushing: Final = Pushing(context, self._keeper, self.notices, self.settling, sender)
         self.get: Final = self._keeper.get
         self.sweep: Final = self._keeper.sweep
 
@@ -66,7 +71,7 @@ class Matches:
             if there is not None:
                 return there if there.terms == terms else RequestIdReused("the request id was used before with other contents")
             made = Match(id=match_id, terms=terms, created_ms=work.now_ms, needs_push=needs_push)
-            self._keeper.save(work, None, made)
+            await self._keeper.save(work, None, made)
             audit(self._context, work, caller, "CreateMatch", match_id)
             return made
 
@@ -118,14 +123,6 @@ class Matches:
     async def cancel(self, caller: Caller, match_id: str) -> Match:
         """Cancel a match: all fees go back. Repeatable. Raises BadRequest, MatchNotFound, WrongMatchState, StoreAway."""
         return await self._changed(caller, "CancelMatch", match_id, lambda match, now_ms: moves.cancelled(match, now_ms=now_ms))
-
-    async def confirm_push(self, match_id: str, *, is_delivered: bool) -> Match:
-        """Say that a match's game server has been told of it, which lets it go live; or that it cannot be, which aborts it.
-
-        Repeatable, and without effect where nobody waits for it. Raises BadRequest, MatchNotFound, StoreAway.
-        """
-        told = moves.told if is_delivered else moves.not_told
-        return await self._changed(OPERATOR, "", match_id, lambda match, now_ms: told(match, now_ms=now_ms))
 
     async def report(self, caller: Caller, match_id: str, report: Report) -> Heard:
         """Report a result: the first that is accepted counts, whatever comes later hears of that one.

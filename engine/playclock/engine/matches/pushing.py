@@ -1,0 +1,193 @@
+"""Tells games' servers of their matches, a bounded number at once, and notes what came of it in one commit with the match."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+from playclock.core import delivery as core
+from playclock.core import match_moves as moves
+from playclock.core.breaker import FAILURES_MAX
+from playclock.core.delivery import Delivery, DeliveryState, Method, Tried, Verdict
+from playclock.core.escrow import outstanding
+from playclock.core.ids import delivery_id_of, delivery_key, match_key, partition_in
+from playclock.core.match import Match
+from playclock.engine.context import Context
+from playclock.engine.matches.keeper import Keeper
+from playclock.engine.matches.notices import Notices
+from playclock.engine.matches.sending import Sender
+from playclock.engine.matches.settling import Settling
+from playclock.engine.work import Work
+from playclock.errors import TryAgain
+
+PER_CLIENT: Final = 8
+"""How many messages to one client's server are under way at once: one, as long as it does not answer."""
+WAITING_MAX: Final = 200
+"""How many wait for that. What is left out is due again when its lease is over."""
+FINISH_SEC: Final = 5.0
+"""How long tries that are under way may hold up an engine that stops."""
+
+DELIVERED: Final = "delivered"
+FAILED: Final = "failed"
+DEAD: Final = "dead"
+
+_log = logging.getLogger(__name__)
+
+
+class _Line:
+    """A client's server, as it can be reached."""
+
+    def __init__(self) -> None:
+        self.turns = asyncio.Semaphore(PER_CLIENT)
+        self.trial = asyncio.Lock()
+        """Is held by the one try at a time while the server does not answer, so that it takes no place from others."""
+        self.failures = 0
+        """How many tries in a row had no answer."""
+        self.waiting = 0
+
+
+class Pushing:
+    """Sends what is due."""
+
+    def __init__(self, context: Context, keeper: Keeper, notices: Notices, settling: Settling, sender: Sender) -> None:
+        self._context = context
+        self._keeper = keeper
+        self._notices = notices
+        self._settling = settling
+        self._sender = sender
+        self._lines: dict[str, _Line] = {}
+        self._under_way: set[asyncio.Task[None]] = set()
+        keeper.on_waiting = self._wake if sender.is_able else None
+
+    @property
+    def waiting(self) -> int:
+        """How many messages this process has taken to send."""
+        return len(self._under_way)
+
+    async def begin(self) -> None:
+        """Send what the sweeper has taken, each by a task of its own."""
+        taken = self._context.deliveries
+        while taken:
+            self._queue(taken.popleft())
+
+    async def finish(self) -> None:
+        """Wait until what was begun has come to its end."""
+        while self._under_way:
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Let what is under way come to its end, for a while; what does not is sent again by whoever finds it."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=FINISH_SEC)
+        for task in self._under_way:
+            task.cancel()
+
+    def _wake(self, match_id: str) -> None:
+        """Send at once what a match waits for."""
+        self._begin(self._start(delivery_id_of(match_id, Method.PUT.name)))
+
+    async def _start(self, delivery_id: str) -> None:
+        async def decision(work: Work) -> Delivery | None:
+            delivery = await self._notices.read(work, delivery_id)
+            if delivery is None or not core.is_due(delivery, now_ms=work.now_ms):
+                return None  # somebody else has it
+            return await self._notices.take(work, delivery_key(delivery_id))
+
+        now_ms = self._context.clock.now_ms()
+        taken = await self._context.turns.decide(partition_in(delivery_id), now_ms, decision)
+        if taken is not None:
+            self._queue(taken)
+
+    def _queue(self, delivery: Delivery) -> None:
+        line = self._lines.setdefault(delivery.client_id, _Line())
+        if line.waiting < WAITING_MAX:
+            line.waiting += 1
+            self._begin(self._deliver(line, delivery))
+
+    def _begin(self, job: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(self._guarded(job), name="playclock delivery")
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _guarded(self, job: Coroutine[Any, Any, None]) -> None:
+        try:
+            await job
+        except TryAgain as error:
+            _log.warning("a delivery has to wait", extra={"fields": {"reason": error.reason}})
+        except Exception:  # noqa: BLE001 - the outermost boundary of a task: its lease runs out, and it is tried again
+            _log.exception("a delivery failed")
+
+    async def _deliver(self, line: _Line, delivery: Delivery) -> None:
+        rules, clock = self._notices.rules, self._context.clock
+        try:
+            async with AsyncExitStack() as turn:
+                await turn.enter_async_context(line.turns)
+                if line.failures >= FAILURES_MAX:
+                    await turn.enter_async_context(line.trial)
+                if clock.now_ms() >= delivery.leased_until_ms - rules.timeout_ms:
+                    return  # somebody else may have it before an answer is there
+                outcome = await self._sender.send(delivery)
+        finally:
+            line.waiting -= 1
+        if outcome.verdict is not Verdict.BUSY:
+            line.failures = 0 if outcome.status else line.failures + 1
+        match = await self._noted(delivery, outcome)
+        if match is not None and outstanding(match):
+            await self._settling.carry_on(match.id)
+
+    async def _noted(self, delivery: Delivery, outcome: Tried) -> Match | None:
+        """Note what came of a try, and what follows for the match, which is returned; None where it is forgotten."""
+        client, ended = self._sender.client(delivery.client_id), list[Delivery]()
+        retries = client is not None and client.retries_pushes
+
+        async def decision(work: Work) -> Match | None:
+            ended.clear()
+            await work.prefetch(match_key(delivery.match_id), delivery_key(delivery.id), fresh=True)
+            match = await self._keeper.read(work, delivery.match_id)
+            before = await self._notices.read(work, delivery.id)
+            if before is None:
+                return match
+            after = core.tried(before, outcome, retries=retries, now_ms=work.now_ms)
+            ended.append(after)
+            self._notices.write(work, after)
+            if match is None or after.method is Method.DELETE:
+                return match
+            if core.is_off(match):
+                await self._notices.come_after(work, after)
+                return match
+            return await self._answered(work, match, after)
+
+        match = await self._context.turns.decide(partition_in(delivery.id), self._context.clock.now_ms(), decision)
+        for after in ended:
+            self._tell(after, outcome)
+        return match
+
+    async def _answered(self, work: Work, match: Match, put: Delivery) -> Match:
+        """Let a match go live, or be aborted, where it waits for that."""
+        after = match
+        if put.state is DeliveryState.DELIVERED:
+            after = moves.told(match, now_ms=work.now_ms)
+        elif put.state is DeliveryState.DEAD:
+            after = moves.not_told(match, now_ms=work.now_ms)
+        if after is not match:
+            await self._keeper.save(work, match, after)
+        return after
+
+    def _tell(self, delivery: Delivery, outcome: Tried) -> None:
+        """Count what came of a try, and log what an operator has to look at."""
+        method, counts = delivery.method.name, self._context.counts
+        if outcome.verdict is Verdict.BUSY:
+            return
+        counts.deliver(method, DELIVERED if outcome.verdict is Verdict.TOLD else FAILED)
+        if delivery.state is DeliveryState.DEAD:
+            counts.deliver(method, DEAD)
+            fields = {
+                "delivery": delivery.id,
+                "match": delivery.match_id,
+                "client": delivery.client_id,
+                "method": method,
+                "status": delivery.status,
+                "cause": delivery.error,
+            }
+            _log.error("a game's server was not told of a match", extra={"fields": fields})

@@ -1,0 +1,149 @@
+"""A game's server as a process of its own that a test can make fail: commands on stdin, answers on stdout, JSON lines.
+
+    {"trust": [{"keys": []}, "secret", …]}   by which keys tokens are verified, and with which secrets bodies are signed
+    {"answers": {"PUT": ["503", "200"]}}     what is said to requests of a method, in turn, and the last one for ever
+    {"show": "600f…"}                        what has come about a match, in the order in which it was answered
+    {"release": true}                        let go on what is held
+
+An answer is a status, with headers after it, as in "429 Retry-After=7"; `gone`, the end of the connection without an answer;
+`silent`, nothing until the caller gives up; `held`, 200, once it is let go; `dead`, the end of this whole process.
+Whatever nobody has signed, or not for this server, is answered with 401, and noted as `forged`.
+"""
+
+import json
+import os
+import socket
+import sys
+import threading
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar, Final
+
+import jwt
+from standardwebhooks.webhooks import Webhook
+
+AUDIENCE: Final = "told-game"
+
+
+class GameServer(BaseHTTPRequestHandler):
+    """Hears of matches."""
+
+    protocol_version = "HTTP/1.1"
+    keys: ClassVar[list[jwt.PyJWK]] = []
+    secrets: ClassVar[list[str]] = []
+    answers: ClassVar[dict[str, list[str]]] = {}
+    seen: ClassVar[list[dict[str, Any]]] = []
+    under_way: ClassVar[int] = 0
+    most: ClassVar[int] = 0
+    released: ClassVar[threading.Event] = threading.Event()
+    lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def do_PUT(self) -> None:
+        """Hear of a match."""
+        self._hear()
+
+    def do_DELETE(self) -> None:
+        """Hear that a match is off."""
+        self._hear()
+
+    def do_GET(self) -> None:
+        """Note that somebody has followed a redirect."""
+        self._hear()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _hear(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.close_connection = True
+        problem = self._problem(body)
+        with self.lock:
+            waiting = self.answers.get(self.command, ["200"])
+            answer = "401" if problem else waiting.pop(0) if len(waiting) > 1 else waiting[0]
+            self.seen.append(
+                {
+                    "method": self.command,
+                    "path": self.path,
+                    "id": self.headers.get("webhook-id"),
+                    "at": int(self.headers.get("webhook-timestamp", 0)),
+                    "type": self.headers.get("Content-Type"),
+                    "body": body.decode(),
+                    "answer": answer,
+                    "forged": problem,
+                }
+            )
+            GameServer.under_way += 1
+            GameServer.most = max(self.most, self.under_way)
+        try:
+            self._answer(answer)
+        finally:
+            with self.lock:
+                GameServer.under_way -= 1
+
+    def _answer(self, answer: str) -> None:
+        if answer == "gone":
+            return
+        if answer == "dead":
+            os._exit(1)
+        if answer == "silent":
+            self.connection.settimeout(None)
+            self.connection.recv(1, socket.MSG_PEEK)
+            return
+        if answer == "held":
+            self.released.wait()
+            answer = "200"
+        status, *headers = answer.split(" ", 1)
+        self.send_response(int(status))
+        for name, value in (header.split("=", 1) for header in headers):
+            self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _problem(self, body: bytes) -> str:
+        """Return what is wrong with a request, by libraries that are not the sender's."""
+        message_id, at = self.headers.get("webhook-id", ""), int(self.headers.get("webhook-timestamp", 0))
+        given = self.headers.get("webhook-signature", "").split()
+        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
+        signed_at = datetime.fromtimestamp(at, UTC)
+        signatures = [Webhook(secret.encode()).sign(message_id, signed_at, body.decode()) for secret in self.secrets]
+        if not set(given) & set(signatures):
+            return "the body is not signed"
+        try:
+            header = jwt.get_unverified_header(token)
+            key = next(key for key in self.keys if key.key_id == header["kid"])
+            # The sender's time is the test's, which the signature has vouched for.
+            claims = jwt.decode(token, key, ["RS256"], audience=AUDIENCE, options={"verify_exp": False, "verify_iat": False})
+        except (jwt.PyJWTError, StopIteration, KeyError) as error:
+            return f"the token is bad: {error}"
+        if scheme != "Bearer" or not claims["iat"] <= at < claims["exp"] or claims["typ"] != "Push":
+            return "the token is of no use"
+        return ""
+
+
+def main() -> None:
+    """Serve and obey until stdin ends."""
+    server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), GameServer)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        command = json.loads(line)
+        answer: object = {}
+        if "trust" in command:
+            keys, *GameServer.secrets = command["trust"]
+            GameServer.keys = list(jwt.PyJWKSet.from_dict(keys).keys)
+        if "answers" in command:
+            GameServer.answers = command["answers"]
+            GameServer.released.clear()
+            GameServer.most = 0
+        if "release" in command:
+            GameServer.released.set()
+        if "show" in command:
+            with GameServer.lock:
+                seen = [each for each in GameServer.seen if command["show"] in each["body"] or not command["show"]]
+                answer = {"seen": seen, "under_way": GameServer.under_way, "most": GameServer.most}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
