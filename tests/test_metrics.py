@@ -21,7 +21,19 @@ from playclock.metrics.registry import registry_of
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.stores.urls import open_store
 from playclock.testing import Playclock
-from playclock.v1 import GetSessionRequest, SessionServiceStub, WatchSessionsRequest
+from playclock.v1 import (
+    CancelMatchRequest,
+    CreateMatchRequest,
+    GetSessionRequest,
+    JoinMatchRequest,
+    MatchClient,
+    MatchServiceStub,
+    MatchTerms,
+    Provisioning,
+    SessionServiceStub,
+    StartMatchRequest,
+    WatchSessionsRequest,
+)
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.registry import DuplicateTimeseries
 
@@ -129,6 +141,37 @@ class TestPoints:
             await engine.points.save(world.OPERATOR, game_id, [Entry("x:ben", 5), Entry("x:ann", 1)])
         assert (shown("points_saved_total"), shown("player_sessions_total")) == (2, 1)
         assert shown.all("points_exceeded_total") == {("max_score_per_session",): 1}
+
+
+class TestMatches:
+    async def test_are_counted_by_state_and_by_why_they_were_aborted(self, world: "World", shown: Shown) -> None:
+        await world.provision(
+            Provisioning(match_clients=[MatchClient(client_id="m", client_secret="the-secret-of-m", game=world.GAME_ID)])
+        )
+        matches = MatchServiceStub(InProcessChannel(world.engine, operator=True))
+        made = []
+        for _ in range(3):
+            terms = MatchTerms(client_id="m", join_sec=3_600, play_sec=60, synchronous=True)
+            made.append((await matches.CreateMatch(CreateMatchRequest(terms=terms))).match.match_id)
+        await matches.CancelMatch(CancelMatchRequest(match_id=made[0]))
+        assert shown.all("matches_total") == {("CREATED",): 3, ("CANCELLED",): 1, ("SETTLED",): 1}
+        for number in range(2):
+            user_id = f"550e8400-e29b-41d4-a716-44665544000{number}"
+            await matches.JoinMatch(JoinMatchRequest(match_id=made[1], user_id=user_id))
+        await matches.StartMatch(StartMatchRequest(match_id=made[1]))
+        clock = world.engine.clock
+        assert isinstance(clock, ManualClock)
+        clock.advance(3_600)
+        await world.engine.sweep()
+        assert shown.all("aborted_matches_total") == {("TOO_FEW_PLAYERS",): 1, ("NO_RESULT",): 1}
+        assert shown.all("matches_total") == {
+            ("CREATED",): 3,
+            ("CANCELLED",): 1,
+            ("STARTING",): 1,
+            ("LIVE",): 1,
+            ("ABORTED",): 2,
+            ("SETTLED",): 3,
+        }
 
 
 class TestCalls:

@@ -7,8 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playclock.core.codec import FORMAT, UnknownFormat, encode
 from playclock.core.ledger import Leg, Transfer, TransferKind
+from playclock.core.match_news import MatchHappening, MatchNews
 from playclock.core.outbox import Audit, OutboxEvent, decode
 from playclock.core.records import Happening, SessionEvent
+
+from tests.core.test_match_token import MATCH
 
 if TYPE_CHECKING:
     from tests.core.conftest import Tab
@@ -46,6 +49,7 @@ def test_the_numbers_in_transfers_stay_what_they_are() -> None:
 def test_each_kind_has_its_number() -> None:
     assert encode(AUDIT)[:3] == bytes([FORMAT, 0x97, 3])
     assert encode(TRANSFER)[2] == 2
+    assert encode(MatchNews(MatchHappening.CREATED, 7, MATCH))[2] == 4
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ OPENED, EXHAUSTED, ENDED = Happening.OPENED, Happening.EXHAUSTED, Happening.ENDE
 class Watcher:
     """Watches, and keeps the cursor of the last thing it was told."""
 
-    def __init__(self, told: AsyncIterator[Told]) -> None:
+    def __init__(self, told: AsyncIterator[Told[SessionEvent]]) -> None:
         self._told = told
         self.cursor = ""
 

@@ -12,6 +12,7 @@ from playclock.archive.cursors import Move, digest, move
 from playclock.archive.schema import audit, chains, entries, settlements
 from playclock.core.codec import UnknownFormat
 from playclock.core.ledger import Transfer
+from playclock.core.match_news import MatchNews
 from playclock.core.outbox import Audit, decode
 from playclock.core.records import Happening, SessionEvent
 from playclock.core.session import Session
@@ -72,6 +73,8 @@ class Batch:
                     self._ended.append((event.session, stored))
             case Transfer():
                 self._transfers.append((event, stored))
+            case MatchNews():
+                pass  # its money has transfers of its own
             case Audit():
                 place = {"partition": stored.partition, "sequence": stored.sequence, "digest": digest(stored.data)}
                 done = msgspec.structs.asdict(event)

@@ -28,6 +28,8 @@ class MatchRules(msgspec.Struct, frozen=True, kw_only=True):
     """After how long somebody else goes on with a step that was not brought to its end."""
     retention_ms: int = 30 * DAY_MS
     """How long a match is remembered after its last step, so that a repeat hears the first answer."""
+    listed_ms: int = DAY_MS
+    """For how long after its last step a match is listed."""
     token_ms: int = DAY_MS
     """How long a match token is good."""
 

@@ -6,6 +6,7 @@ import msgspec
 
 from playclock.core.codec import FORMAT, UnknownFormat
 from playclock.core.ledger import Transfer
+from playclock.core.match_news import MatchNews
 from playclock.core.records import SessionEvent
 
 
@@ -24,7 +25,7 @@ class Audit(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
     """Tells apart what was done twice in a millisecond: an event that is read a second time is known by its bytes."""
 
 
-OutboxEvent = SessionEvent | Transfer | Audit
+OutboxEvent = SessionEvent | Transfer | Audit | MatchNews
 
 _DECODER: Final[msgspec.msgpack.Decoder[OutboxEvent]] = msgspec.msgpack.Decoder(OutboxEvent)
 

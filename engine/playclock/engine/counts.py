@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol, runtime_checkable
 
+from playclock.core.match_news import MatchHappening, MatchNews
 from playclock.core.outbox import OutboxEvent
 from playclock.core.records import Happening, SessionEvent
 
@@ -65,6 +66,10 @@ class Counts:
         """How often agents were called about money, by the agent's id, the kind and its outcome."""
         self.rate_limited: Final[dict[str, int]] = {}
         """How many calls were refused by each limit, by its name."""
+        self.matches: Final[dict[str, int]] = {}
+        """How many matches came to each state, by its name."""
+        self.aborted_matches: Final[dict[str, int]] = {}
+        """How many matches were aborted, by the name of the reason."""
         self.contradicted_results = 0
         """How many results of matches said something else than the one that counts."""
         self.deliveries: Final[dict[tuple[str, str], int]] = {}
@@ -99,6 +104,8 @@ class Counts:
         for event in events:
             if isinstance(event, SessionEvent):
                 self._take(event)
+            elif isinstance(event, MatchNews):
+                self._take_news(event)
 
     def _take(self, event: SessionEvent) -> None:
         session = event.session
@@ -107,6 +114,18 @@ class Counts:
         elif _ends(event) and session.end_reason is not None:
             ended = (session.game_id, session.end_reason.name)
             self.ended[ended] = self.ended.get(ended, 0) + 1
+
+    def _take_news(self, news: MatchNews) -> None:
+        if news.happening in _PASSING:
+            return
+        self.matches[news.happening.name] = self.matches.get(news.happening.name, 0) + 1
+        if news.happening is MatchHappening.ABORTED and news.match.abort_reason is not None:
+            reason = news.match.abort_reason.name
+            self.aborted_matches[reason] = self.aborted_matches.get(reason, 0) + 1
+
+
+_PASSING: Final = (MatchHappening.JOINED, MatchHappening.LEFT)
+"""What happens to a match and leaves it in its state."""
 
 
 def _ends(event: SessionEvent) -> bool:

@@ -1,4 +1,4 @@
-"""The feed: what happens to sessions, told in order, from a cursor on.
+"""The feed: what happens to sessions and matches, told in order, from a cursor on.
 
 A cursor is how far the watcher has read in each partition's outbox, and of which epochs of the store. It names no process, so
 any replica goes on from it. In another epoch events may lie in another order than they were told, so it is good no more.
@@ -8,9 +8,9 @@ import asyncio
 import base64
 import binascii
 import itertools
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from hashlib import sha256
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -26,6 +26,8 @@ PAGE: Final = 500
 
 _MARK_BYTES: Final = 8
 
+T = TypeVar("T")
+
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
     """How far a watcher has read."""
@@ -38,10 +40,10 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 _CURSORS: Final = msgspec.msgpack.Decoder(Cursor)
 
 
-class Told(msgspec.Struct, frozen=True):
+class Told(msgspec.Struct, Generic[T], frozen=True):
     """An event, and the cursor right after it. Without an event the cursor alone has moved on."""
 
-    event: SessionEvent | None
+    event: T | None
     cursor: str
 
 
@@ -68,10 +70,19 @@ class Feed:
         self._closed = True
         self.wake()
 
-    async def watch(
+    def watch(
         self, *, cursor: str = "", game_id: str | None = None, session_id: str | None = None
-    ) -> AsyncGenerator[Told, None]:
-        """Yield the cursor to begin with, then every event after it as it happens, of one game or session if named.
+    ) -> AsyncGenerator[Told[SessionEvent], None]:
+        """Watch sessions, of one game or one alone if named. Raises as `follow`."""
+
+        def is_wanted(event: SessionEvent) -> bool:
+            session = event.session
+            return (game_id is None or session.game_id == game_id) and (session_id is None or session.id == session_id)
+
+        return self.follow(SessionEvent, is_wanted, cursor=cursor)
+
+    async def follow(self, kind: type[T], is_wanted: Callable[[T], bool], *, cursor: str = "") -> AsyncGenerator[Told[T], None]:
+        """Yield the cursor to begin with, then every event after it as it happens, of one kind and if it is wanted.
 
         Ends only with its consumer. Raises BadRequest for what is no cursor, CursorExpired, StoreAway, ShuttingDown.
         """
@@ -92,10 +103,7 @@ class Feed:
                         raise CursorExpired("events after the cursor are no longer kept")
                     positions[stored.partition] = stored.sequence
                     event = decode(stored.data)
-                    if not isinstance(event, SessionEvent):
-                        continue  # money's own events are the archive's business
-                    session = event.session
-                    if (game_id is None or session.game_id == game_id) and (session_id is None or session.id == session_id):
+                    if isinstance(event, kind) and is_wanted(event):
                         yield Told(event, _print(positions, mark))
                 if not events:
                     # What there was when the watch began has been read by now, or is gone.

@@ -1,8 +1,9 @@
-"""Lists live sessions. The due index holds all of them, so the list needs no index of its own."""
+"""Lists live sessions, and what else is in the due index, which holds all of them: so lists need no index of their own."""
 
 import base64
 import binascii
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -20,6 +21,8 @@ PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 1_000
 LOOKED_AT_MAX: Final = 2_000
 """How many entries of the index one page looks at; after that it is handed out as short as it is."""
+
+T = TypeVar("T")
 
 
 class Place(msgspec.Struct, array_like=True):
@@ -45,42 +48,46 @@ class Listing:
 
         A page may be short, or empty, and yet not the last. Raises BadRequest, StoreAway.
         """
-        if page_size < 0:
-            raise BadRequest({"page_size": "must not be negative"})
-        place = parse_place(page_token) if page_token else Place(0, None)
-        wanted = caller.game_id or game_id
-        left, looked_at = min(page_size or PAGE_DEFAULT, PAGE_MAX), 0
-        found: list[Session] = []
-        while place.partition < PARTITIONS and left > len(found) and looked_at < LOOKED_AT_MAX:
-            size = min(left - len(found), 200)
-            due, sessions = await self._look(place, size)
-            looked_at += max(1, len(due))
-            found.extend(
-                session
-                for session in sessions
-                if (wanted is None or session.game_id == wanted) and (cafe_id is None or session.cafe_id == cafe_id)
-            )
-            place = Place(place.partition, due[-1]) if len(due) == size else Place(place.partition + 1, None)
-        return found, "" if place.partition == PARTITIONS else print_place(place)
+        context, wanted = self._context, caller.game_id or game_id
 
-    async def _look(self, place: Place, size: int) -> tuple[list[Due], list[Session]]:
-        """Return the next entries of the index and those of their sessions that are alive now."""
-        context, now_ms = self._context, self._context.clock.now_ms()
+        async def look(keys: list[str]) -> list[Session]:
+            now_ms, sessions = context.clock.now_ms(), []
+            for _, value in await context.records.load(keys, fresh=True):
+                if value is None:
+                    continue
+                session = SESSIONS.checked(value)
+                steps = moves.advance(session, now_ms=now_ms, timers=context.timers, outages=context.outages)
+                session = steps[-1] if steps else session
+                is_wanted = (wanted is None or session.game_id == wanted) and (cafe_id is None or session.cafe_id == cafe_id)
+                if core.is_live(session) and is_wanted:
+                    sessions.append(session)
+            return sessions
+
+        return await filed(context, "session", look, page_size=page_size, page_token=page_token)
+
+
+async def filed(
+    context: Context, kind: str, look: Callable[[list[str]], Awaitable[list[T]]], *, page_size: int, page_token: str
+) -> tuple[list[T], str]:
+    """Return a page of what `look` makes of the keys of one kind in the index of what is due, and the next page's token.
+
+    Raises BadRequest, StoreAway.
+    """
+    if page_size < 0:
+        raise BadRequest({"page_size": "must not be negative"})
+    place = parse_place(page_token) if page_token else Place(0, None)
+    left, looked_at = min(page_size or PAGE_DEFAULT, PAGE_MAX), 0
+    found: list[T] = []
+    while place.partition < PARTITIONS and left > len(found) and looked_at < LOOKED_AT_MAX:
+        size = min(left - len(found), 200)
         try:
             due = await context.records.store.due(place.partition, NEVER_MS, size, after=place.after)
         except StoreUnavailable as error:
             raise context.records.away() from error
-        keys = [entry.key for entry in due if kind_of(entry.key) == "session"]
-        sessions = []
-        for _, value in await context.records.load(keys, fresh=True):
-            if value is None:
-                continue
-            session = SESSIONS.checked(value)
-            steps = moves.advance(session, now_ms=now_ms, timers=context.timers, outages=context.outages)
-            session = steps[-1] if steps else session
-            if core.is_live(session):
-                sessions.append(session)
-        return due, sessions
+        looked_at += max(1, len(due))
+        found += await look([entry.key for entry in due if kind_of(entry.key) == kind])
+        place = Place(place.partition, due[-1]) if len(due) == size else Place(place.partition + 1, None)
+    return found, "" if place.partition == PARTITIONS else print_place(place)
 
 
 def print_place(place: Place) -> str:

@@ -81,6 +81,8 @@ def _sessions(engine: Engine) -> Iterator[Metric]:
     yield _many(of.HEARTBEATS, _by_name(counts.heartbeats))
     yield _many(of.OPENED, _by_name(counts.opened))
     yield _many(of.ENDED, counts.ended.copy().items())
+    yield _many(of.MATCHES, _by_name(counts.matches))
+    yield _many(of.ABORTED_MATCHES, _by_name(counts.aborted_matches))
     yield _one(of.CONTRADICTED_RESULTS, counts.contradicted_results)
     yield _one(of.POINTS_SAVED, counts.points_saved)
     yield _many(of.POINTS_EXCEEDED, _by_name(counts.points_exceeded))

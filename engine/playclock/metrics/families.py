@@ -56,13 +56,15 @@ RATE_LIMITED: Final = counter("rate_limited", "Calls that a limit refused.", "li
 HEARTBEATS: Final = counter("heartbeats", "Heartbeats of sessions that were answered.", "result")
 OPENED: Final = counter("sessions_opened", "Sessions that this process opened.", "game")
 ENDED: Final = counter("sessions_ended", "Sessions that this process ended, or found ended by time.", "game", "reason")
+MATCHES: Final = counter("matches", "Matches that this process brought to a state.", "state")
+ABORTED_MATCHES: Final = counter("aborted_matches", "Matches that this process aborted, or found aborted by time.", "reason")
 CONTRADICTED_RESULTS: Final = counter(
     "contradicted_results", "Results of matches that said something else than the one that counts."
 )
 POINTS_SAVED: Final = counter("points_saved", "Entries of points that were saved.")
 POINTS_EXCEEDED: Final = counter("points_exceeded", "Points and player sessions that a cap of a game refused.", "cap")
 PLAYER_SESSIONS: Final = counter("player_sessions", "Session tokens that were issued to players.")
-WATCHERS: Final = gauge("watchers", "Streams that watch sessions now.")
+WATCHERS: Final = gauge("watchers", "Streams that watch sessions or matches now.")
 
 IMAGES: Final = counter("images", "Images that were offered: stored, known before, or refused for what.", "outcome")
 

@@ -85,6 +85,7 @@ _QUIET: Final = frozenset(
         "ListPlayerSessions",
         "ValidateSessionToken",
         "GetMatch",
+        "ListMatches",
         "InspectMatchToken",
     }
 )

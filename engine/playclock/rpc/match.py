@@ -1,13 +1,26 @@
 """MatchService: messages to the engine and back."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
 from playclock.core.match import Match, submissions_left
+from playclock.core.match_news import MatchNews
 from playclock.core.match_terms import PLAYERS_MAX
 from playclock.core.match_token import TOKEN_MAX, status_of
 from playclock.core.results import Verdict
 from playclock.engine import Engine, Role
 from playclock.rpc.call import Call
 from playclock.rpc.fields import check
-from playclock.rpc.match_messages import STATUSES, kind_problem, match_message, report_of, terms_of
+from playclock.rpc.match_messages import (
+    STATUSES,
+    event_message,
+    kind_problem,
+    match_message,
+    report_of,
+    state_of,
+    state_problem,
+    terms_of,
+)
 from playclock.rpc.messages import timestamp
 from playclock.v1 import match_service_pb2 as pb
 
@@ -50,6 +63,34 @@ class MatchServicer:
         """Show a match."""
         return pb.GetMatchResponse(match=_message(await self._engine.matches.get(call.caller, request.match_id), call))
 
+    async def ListMatches(self, request: pb.ListMatchesRequest, call: Call) -> pb.ListMatchesResponse:
+        """List matches."""
+        check(state=state_problem(request.state))
+        matches, next_page_token = await self._engine.matches.listing.page(
+            call.caller,
+            page_size=request.page_size,
+            page_token=request.page_token,
+            game_id=request.game_id,
+            client_id=request.client_id,
+            user_id=request.user_id,
+            state=state_of(request.state),
+        )
+        return pb.ListMatchesResponse(matches=[_message(match, call) for match in matches], next_page_token=next_page_token)
+
+    async def WatchMatches(self, request: pb.WatchMatchesRequest, call: Call) -> AsyncIterator[pb.WatchMatchesResponse]:
+        """Tell what happens to matches."""
+        sees = self._engine.matches.sees
+
+        def is_wanted(news: MatchNews) -> bool:
+            match = news.match
+            is_meant = request.game_id in ("", match.terms.game_id) and request.match_id in ("", match.id)
+            return is_meant and sees(call.caller, match)
+
+        async with aclosing(self._engine.feed.follow(MatchNews, is_wanted, cursor=request.cursor)) as told:
+            async for item in told:
+                event = None if item.event is None else event_message(item.event, shows_accounts=_shows_accounts(call))
+                yield pb.WatchMatchesResponse(event=event, cursor=item.cursor)
+
     async def IssueMatchToken(self, request: pb.IssueMatchTokenRequest, call: Call) -> pb.IssueMatchTokenResponse:
         """Issue a player's token."""
         issued = await self._engine.matches.tokens.issue(call.caller, request.match_id, user_id=request.user_id)
@@ -83,4 +124,8 @@ class MatchServicer:
 
 
 def _message(match: Match, call: Call) -> pb.Match:
-    return match_message(match, shows_accounts=call.caller.role is not Role.MATCH_CLIENT)
+    return match_message(match, shows_accounts=_shows_accounts(call))
+
+
+def _shows_accounts(call: Call) -> bool:
+    return call.caller.role is not Role.MATCH_CLIENT

@@ -6,6 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from playclock.core import match as core
 from playclock.core.match import AbortReason, MatchState, SeatState, Terms, submissions_left
+from playclock.core.match_news import MatchHappening, MatchNews
 from playclock.core.match_token import Status
 from playclock.core.payout import PayoutKind, PayoutRule
 from playclock.core.results import Report, TeamReport, UserScore
@@ -16,8 +17,20 @@ STATES: Final = {state: pb.Match.State.Value(f"STATE_{state.name}") for state in
 SEAT_STATES: Final = {state: pb.MatchPlayer.State.Value(f"STATE_{state.name}") for state in SeatState}
 ABORT_REASONS: Final = {reason: pb.Match.AbortReason.Value(f"ABORT_REASON_{reason.name}") for reason in AbortReason}
 STATUSES: Final = {status: pb.InspectMatchTokenResponse.Status.Value(f"STATUS_{status.name}") for status in Status}
+KINDS: Final = {happening: pb.MatchEvent.Kind.Value(f"KIND_{happening.name}") for happening in MatchHappening}
 PAYOUT_KINDS: Final = {kind: pb.PayoutRule.Kind.Value(f"KIND_{kind.name}") for kind in PayoutKind}
+_STATES: Final[dict[int, MatchState]] = {number: state for state, number in STATES.items()}
 _KINDS: Final = {number: kind for kind, number in PAYOUT_KINDS.items()} | {0: PayoutKind.WINNER_TAKES_ALL}
+
+
+def state_problem(state: int) -> str | None:
+    """Say what is wrong with a state to filter by, or None."""
+    return None if state in (0, *_STATES) else "is not known"
+
+
+def state_of(state: int) -> MatchState | None:
+    """Return the state to filter by; None for all."""
+    return _STATES.get(state)
 
 
 def kind_problem(rule: pb.PayoutRule) -> str | None:
@@ -71,6 +84,15 @@ def match_message(match: core.Match, *, shows_accounts: bool) -> pb.Match:
         play_expire_time=_optional(match.play_until_ms),
         close_time=_optional(match.closed_ms),
         settle_time=_optional(match.settled_ms),
+    )
+
+
+def event_message(news: MatchNews, *, shows_accounts: bool) -> pb.MatchEvent:
+    """Return an event of a match."""
+    return pb.MatchEvent(
+        kind=KINDS[news.happening],
+        event_time=timestamp(news.at_ms),
+        match=match_message(news.match, shows_accounts=shows_accounts),
     )
 
 

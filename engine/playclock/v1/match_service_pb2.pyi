@@ -435,6 +435,219 @@ class TeamResult(_message.Message):
 Global___TeamResult: _TypeAlias = TeamResult  # noqa: Y015
 
 @_typing.final
+class MatchEvent(_message.Message):
+    """MatchEvent is something that happened to a match."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[MatchEvent._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: MatchEvent._Kind.ValueType  # 0
+        """Not used."""
+        KIND_CREATED: MatchEvent._Kind.ValueType  # 1
+        """It was made."""
+        KIND_STARTING: MatchEvent._Kind.ValueType  # 2
+        """It was started: fees go into escrow."""
+        KIND_LIVE: MatchEvent._Kind.ValueType  # 3
+        """It is live."""
+        KIND_FINISHED: MatchEvent._Kind.ValueType  # 4
+        """It has a result."""
+        KIND_ABORTED: MatchEvent._Kind.ValueType  # 5
+        """It was aborted."""
+        KIND_CANCELLED: MatchEvent._Kind.ValueType  # 6
+        """It was cancelled."""
+        KIND_SETTLED: MatchEvent._Kind.ValueType  # 7
+        """Everybody has what is due."""
+        KIND_JOINED: MatchEvent._Kind.ValueType  # 8
+        """A player is in: the fee is held."""
+        KIND_LEFT: MatchEvent._Kind.ValueType  # 9
+        """A player has left."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """Kind says what happened."""
+
+    KIND_UNSPECIFIED: MatchEvent.Kind.ValueType  # 0
+    """Not used."""
+    KIND_CREATED: MatchEvent.Kind.ValueType  # 1
+    """It was made."""
+    KIND_STARTING: MatchEvent.Kind.ValueType  # 2
+    """It was started: fees go into escrow."""
+    KIND_LIVE: MatchEvent.Kind.ValueType  # 3
+    """It is live."""
+    KIND_FINISHED: MatchEvent.Kind.ValueType  # 4
+    """It has a result."""
+    KIND_ABORTED: MatchEvent.Kind.ValueType  # 5
+    """It was aborted."""
+    KIND_CANCELLED: MatchEvent.Kind.ValueType  # 6
+    """It was cancelled."""
+    KIND_SETTLED: MatchEvent.Kind.ValueType  # 7
+    """Everybody has what is due."""
+    KIND_JOINED: MatchEvent.Kind.ValueType  # 8
+    """A player is in: the fee is held."""
+    KIND_LEFT: MatchEvent.Kind.ValueType  # 9
+    """A player has left."""
+
+    KIND_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    MATCH_FIELD_NUMBER: _builtins.int
+    kind: Global___MatchEvent.Kind.ValueType
+    """What happened."""
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    @_builtins.property
+    def match(self) -> Global___Match:
+        """The match right after the change; where a player has joined or left, with that player alone."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___MatchEvent.Kind.ValueType = ...,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+        match: Global___Match | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time", "match", b"match"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time", "kind", b"kind", "match", b"match"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MatchEvent: _TypeAlias = MatchEvent  # noqa: Y015
+
+@_typing.final
+class ListMatchesRequest(_message.Message):
+    """ListMatchesRequest asks for matches. An empty filter lets everything through."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GAME_ID_FIELD_NUMBER: _builtins.int
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    game_id: _builtins.str
+    """Only this game's. A match client sees its own game's in any case."""
+    client_id: _builtins.str
+    """Only this match client's."""
+    user_id: _builtins.str
+    """Only those in which this user is: a UUID."""
+    state: Global___Match.State.ValueType
+    """Only those in this state."""
+    page_size: _builtins.int
+    """How many to show at most: 100 where 0, never more than 1,000."""
+    page_token: _builtins.str
+    """Where to go on: the last page's `next_page_token`; empty for the beginning."""
+    def __init__(
+        self,
+        *,
+        game_id: _builtins.str = ...,
+        client_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        state: Global___Match.State.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "game_id", b"game_id", "page_size", b"page_size", "page_token", b"page_token", "state", b"state", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMatchesRequest: _TypeAlias = ListMatchesRequest  # noqa: Y015
+
+@_typing.final
+class ListMatchesResponse(_message.Message):
+    """ListMatchesResponse shows a page of matches."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATCHES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins; empty after the last."""
+    @_builtins.property
+    def matches(self) -> _containers.RepeatedCompositeFieldContainer[Global___Match]:
+        """The matches."""
+
+    def __init__(
+        self,
+        *,
+        matches: _abc.Iterable[Global___Match] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["matches", b"matches", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMatchesResponse: _TypeAlias = ListMatchesResponse  # noqa: Y015
+
+@_typing.final
+class WatchMatchesRequest(_message.Message):
+    """WatchMatchesRequest asks to be told of matches."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURSOR_FIELD_NUMBER: _builtins.int
+    GAME_ID_FIELD_NUMBER: _builtins.int
+    MATCH_ID_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """Where to go on: a cursor of an earlier watch; empty for now."""
+    game_id: _builtins.str
+    """Only this game's. A match client is told of its own game's in any case."""
+    match_id: _builtins.str
+    """Only this match."""
+    def __init__(
+        self,
+        *,
+        cursor: _builtins.str = ...,
+        game_id: _builtins.str = ...,
+        match_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "game_id", b"game_id", "match_id", b"match_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchMatchesRequest: _TypeAlias = WatchMatchesRequest  # noqa: Y015
+
+@_typing.final
+class WatchMatchesResponse(_message.Message):
+    """WatchMatchesResponse tells of a match."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """With this a later watch goes on right after."""
+    @_builtins.property
+    def event(self) -> Global___MatchEvent:
+        """What happened; absent in the first response."""
+
+    def __init__(
+        self,
+        *,
+        event: Global___MatchEvent | None = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchMatchesResponse: _TypeAlias = WatchMatchesResponse  # noqa: Y015
+
+@_typing.final
 class CreateMatchRequest(_message.Message):
     """CreateMatchRequest asks for a match."""
 

@@ -74,6 +74,16 @@ class MatchServiceStub:
                 request_serializer=playclock_dot_v1_dot_match__service__pb2.GetMatchRequest.SerializeToString,
                 response_deserializer=playclock_dot_v1_dot_match__service__pb2.GetMatchResponse.FromString,
                 _registered_method=True)
+        self.ListMatches = channel.unary_unary(
+                '/playclock.v1.MatchService/ListMatches',
+                request_serializer=playclock_dot_v1_dot_match__service__pb2.ListMatchesRequest.SerializeToString,
+                response_deserializer=playclock_dot_v1_dot_match__service__pb2.ListMatchesResponse.FromString,
+                _registered_method=True)
+        self.WatchMatches = channel.unary_stream(
+                '/playclock.v1.MatchService/WatchMatches',
+                request_serializer=playclock_dot_v1_dot_match__service__pb2.WatchMatchesRequest.SerializeToString,
+                response_deserializer=playclock_dot_v1_dot_match__service__pb2.WatchMatchesResponse.FromString,
+                _registered_method=True)
         self.IssueMatchToken = channel.unary_unary(
                 '/playclock.v1.MatchService/IssueMatchToken',
                 request_serializer=playclock_dot_v1_dot_match__service__pb2.IssueMatchTokenRequest.SerializeToString,
@@ -157,6 +167,27 @@ class MatchServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMatches(self, request, context):
+        """Lists matches in no promised order: those that are not settled, and for a day (a setting) those that are. A page may be short or empty
+        and still name a next one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchMatches(self, request, context):
+        """Tells what happens to matches, as it happens.
+
+        The first response carries a cursor and no event, at once. With the cursor of the last response that was dealt with, a
+        later watch goes on right after it and misses nothing that is still kept.
+
+        Errors: OUT_OF_RANGE (CURSOR_EXPIRED), events after the cursor are no longer kept, or the store has failed over and may have
+        lost some: list the matches, then watch anew; UNAVAILABLE (SHUTTING_DOWN), the server stops and the watch goes on elsewhere.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def IssueMatchToken(self, request, context):
         """Issues a token by which the game knows who plays which match, and the URL that takes the player there. Nothing is kept of it, and
         a repeat issues another.
@@ -220,6 +251,16 @@ def add_MatchServiceServicer_to_server(servicer, server):
                     servicer.GetMatch,
                     request_deserializer=playclock_dot_v1_dot_match__service__pb2.GetMatchRequest.FromString,
                     response_serializer=playclock_dot_v1_dot_match__service__pb2.GetMatchResponse.SerializeToString,
+            ),
+            'ListMatches': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMatches,
+                    request_deserializer=playclock_dot_v1_dot_match__service__pb2.ListMatchesRequest.FromString,
+                    response_serializer=playclock_dot_v1_dot_match__service__pb2.ListMatchesResponse.SerializeToString,
+            ),
+            'WatchMatches': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchMatches,
+                    request_deserializer=playclock_dot_v1_dot_match__service__pb2.WatchMatchesRequest.FromString,
+                    response_serializer=playclock_dot_v1_dot_match__service__pb2.WatchMatchesResponse.SerializeToString,
             ),
             'IssueMatchToken': grpc.unary_unary_rpc_method_handler(
                     servicer.IssueMatchToken,
@@ -409,6 +450,60 @@ class MatchService:
             '/playclock.v1.MatchService/GetMatch',
             playclock_dot_v1_dot_match__service__pb2.GetMatchRequest.SerializeToString,
             playclock_dot_v1_dot_match__service__pb2.GetMatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMatches(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/playclock.v1.MatchService/ListMatches',
+            playclock_dot_v1_dot_match__service__pb2.ListMatchesRequest.SerializeToString,
+            playclock_dot_v1_dot_match__service__pb2.ListMatchesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchMatches(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/playclock.v1.MatchService/WatchMatches',
+            playclock_dot_v1_dot_match__service__pb2.WatchMatchesRequest.SerializeToString,
+            playclock_dot_v1_dot_match__service__pb2.WatchMatchesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -71,6 +71,19 @@ class MatchServiceStub:
     """
     GetMatch: _grpc.UnaryUnaryMultiCallable[_match_service_pb2.GetMatchRequest, _match_service_pb2.GetMatchResponse]
     """Shows a match, also one that is over, as long as it is remembered."""
+    ListMatches: _grpc.UnaryUnaryMultiCallable[_match_service_pb2.ListMatchesRequest, _match_service_pb2.ListMatchesResponse]
+    """Lists matches in no promised order: those that are not settled, and for a day (a setting) those that are. A page may be short or empty
+    and still name a next one.
+    """
+    WatchMatches: _grpc.UnaryStreamMultiCallable[_match_service_pb2.WatchMatchesRequest, _match_service_pb2.WatchMatchesResponse]
+    """Tells what happens to matches, as it happens.
+
+    The first response carries a cursor and no event, at once. With the cursor of the last response that was dealt with, a
+    later watch goes on right after it and misses nothing that is still kept.
+
+    Errors: OUT_OF_RANGE (CURSOR_EXPIRED), events after the cursor are no longer kept, or the store has failed over and may have
+    lost some: list the matches, then watch anew; UNAVAILABLE (SHUTTING_DOWN), the server stops and the watch goes on elsewhere.
+    """
     IssueMatchToken: _grpc.UnaryUnaryMultiCallable[_match_service_pb2.IssueMatchTokenRequest, _match_service_pb2.IssueMatchTokenResponse]
     """Issues a token by which the game knows who plays which match, and the URL that takes the player there. Nothing is kept of it, and
     a repeat issues another.
@@ -134,6 +147,19 @@ class MatchServiceAsyncStub(MatchServiceStub):
     """
     GetMatch: _aio.UnaryUnaryMultiCallable[_match_service_pb2.GetMatchRequest, _match_service_pb2.GetMatchResponse]  # type: ignore[assignment]
     """Shows a match, also one that is over, as long as it is remembered."""
+    ListMatches: _aio.UnaryUnaryMultiCallable[_match_service_pb2.ListMatchesRequest, _match_service_pb2.ListMatchesResponse]  # type: ignore[assignment]
+    """Lists matches in no promised order: those that are not settled, and for a day (a setting) those that are. A page may be short or empty
+    and still name a next one.
+    """
+    WatchMatches: _aio.UnaryStreamMultiCallable[_match_service_pb2.WatchMatchesRequest, _match_service_pb2.WatchMatchesResponse]  # type: ignore[assignment]
+    """Tells what happens to matches, as it happens.
+
+    The first response carries a cursor and no event, at once. With the cursor of the last response that was dealt with, a
+    later watch goes on right after it and misses nothing that is still kept.
+
+    Errors: OUT_OF_RANGE (CURSOR_EXPIRED), events after the cursor are no longer kept, or the store has failed over and may have
+    lost some: list the matches, then watch anew; UNAVAILABLE (SHUTTING_DOWN), the server stops and the watch goes on elsewhere.
+    """
     IssueMatchToken: _aio.UnaryUnaryMultiCallable[_match_service_pb2.IssueMatchTokenRequest, _match_service_pb2.IssueMatchTokenResponse]  # type: ignore[assignment]
     """Issues a token by which the game knows who plays which match, and the URL that takes the player there. Nothing is kept of it, and
     a repeat issues another.
@@ -230,6 +256,31 @@ class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_match_service_pb2.GetMatchResponse, _abc.Awaitable[_match_service_pb2.GetMatchResponse]]:
         """Shows a match, also one that is over, as long as it is remembered."""
+
+    @_abc_1.abstractmethod
+    def ListMatches(
+        self,
+        request: _match_service_pb2.ListMatchesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_match_service_pb2.ListMatchesResponse, _abc.Awaitable[_match_service_pb2.ListMatchesResponse]]:
+        """Lists matches in no promised order: those that are not settled, and for a day (a setting) those that are. A page may be short or empty
+        and still name a next one.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchMatches(
+        self,
+        request: _match_service_pb2.WatchMatchesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_match_service_pb2.WatchMatchesResponse], _abc.AsyncIterator[_match_service_pb2.WatchMatchesResponse]]:
+        """Tells what happens to matches, as it happens.
+
+        The first response carries a cursor and no event, at once. With the cursor of the last response that was dealt with, a
+        later watch goes on right after it and misses nothing that is still kept.
+
+        Errors: OUT_OF_RANGE (CURSOR_EXPIRED), events after the cursor are no longer kept, or the store has failed over and may have
+        lost some: list the matches, then watch anew; UNAVAILABLE (SHUTTING_DOWN), the server stops and the watch goes on elsewhere.
+        """
 
     @_abc_1.abstractmethod
     def IssueMatchToken(

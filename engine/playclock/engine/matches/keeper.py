@@ -9,6 +9,7 @@ from playclock.core.escrow import fee_transfer, outstanding
 from playclock.core.guards import is_kept
 from playclock.core.ids import is_match_id, match_key, partition_in
 from playclock.core.match import Match, MatchRules
+from playclock.core.match_news import news_of
 from playclock.core.outbox import Audit
 from playclock.engine.audit import audit
 from playclock.engine.callers import Caller, Role
@@ -38,7 +39,7 @@ class Keeper:
         _check(match_id)
         ((_, found),) = await self._context.records.load([match_key(match_id)], fresh=True)
         match = None if found is None else self._kept(MATCHES.checked(found), self._context.clock.now_ms())
-        if match is None or not self._sees(caller, match):
+        if match is None or not self.sees(caller, match):
             raise _no_such_match()
         return moves.advance(match, self.rules, now_ms=self._context.clock.now_ms())
 
@@ -50,7 +51,7 @@ class Keeper:
             # Afresh: that it is over, or full, are answers that no commit would check.
             await work.prefetch(match_key(match_id), fresh=True)
             match = await self.read(work, match_id)
-            if match is None or not self._sees(caller, match):
+            if match is None or not self.sees(caller, match):
                 return _no_such_match()
             after = change(match, work.now_ms)
             if isinstance(after, EngineError) or after is match:
@@ -72,7 +73,7 @@ class Keeper:
         # Afresh: another process may have taken the steps that an old copy waits for.
         await work.prefetch(key, fresh=True)
         match = await work.read(MATCHES, key)
-        if match is None or match.settled_ms is not None:
+        if match is None:
             return False
         advanced = moves.advance(match, self.rules, now_ms=work.now_ms)
         await self.save(work, match, advanced)
@@ -102,14 +103,27 @@ class Keeper:
         What its game's server has to be told of the change is noted in the same commit.
         """
         await self._notices.follow(work, before, after)
+        for news in news_of(before, after, now_ms=work.now_ms):
+            self._context.tell(work, news)
         if after.settled_ms is not None:
             fee = fee_transfer(after) if before is None or before.settled_ms is None else None
             if fee is not None:
                 self._context.tell(work, fee)
-            work.write(match_key(after.id), after, retain_until_ms=after.settled_ms + self.rules.retention_ms)
+            until_ms = after.settled_ms + self.rules.retention_ms
+            work.write(match_key(after.id), after, due_ms=self._listed_until_ms(after, work.now_ms), retain_until_ms=until_ms)
             return
         due_ms = work.now_ms + self.rules.retry_ms if outstanding(after) else moves.deadline_ms(after)
         work.write(match_key(after.id), after, due_ms=due_ms)
+
+    def _listed_until_ms(self, match: Match, now_ms: int) -> int | None:
+        """Return until when a settled match stays in the index of what is due, which lists read; None from then on."""
+        listed_ms = min(self.rules.listed_ms, self.rules.retention_ms)
+        until_ms = None if match.settled_ms is None else match.settled_ms + listed_ms
+        return until_ms if until_ms is not None and now_ms < until_ms else None
+
+    def is_listed(self, match: Match, now_ms: int) -> bool:
+        """Whether a match is in lists: until some time after its last step."""
+        return match.settled_ms is None or self._listed_until_ms(match, now_ms) is not None
 
     def _record(self, work: Work, caller: Caller, match: Match) -> None:
         event = Audit(work.now_ms, name_of(caller), "ContradictResult", match.id, "", self._context.new_uuid(work.partition))
@@ -118,7 +132,7 @@ class Keeper:
     def _kept(self, match: Match, now_ms: int) -> Match | None:
         return match if is_kept(match.settled_ms, now_ms=now_ms, retention_ms=self.rules.retention_ms) else None
 
-    def _sees(self, caller: Caller, match: Match) -> bool:
+    def sees(self, caller: Caller, match: Match) -> bool:
         """Whether the match is of a game for which the caller may ask: a match client of its own alone."""
         if caller.role is not Role.MATCH_CLIENT:
             return True

@@ -20,6 +20,7 @@ from playclock.engine.audit import audit
 from playclock.engine.callers import Caller
 from playclock.engine.context import Context
 from playclock.engine.matches.keeper import Change, Keeper
+from playclock.engine.matches.listing import MatchListing
 from playclock.engine.matches.money import Money
 from playclock.engine.matches.notices import Notices
 from playclock.engine.matches.pushing import Pushing
@@ -43,7 +44,9 @@ class Matches:
         self.settling: Final = Settling(context, self._keeper, Money(context, transfers))
         self.tokens: Final = MatchTokens(context, self._keeper)
         self.pushing: Final = Pushing(context, self._keeper, self.notices, self.settling, sender)
+        self.listing: Final = MatchListing(context, self._keeper)
         self.get: Final = self._keeper.get
+        self.sees: Final = self._keeper.sees
         self.sweep: Final = self._keeper.sweep
 
     async def create(self, caller: Caller, terms: Terms, *, request_id: str = "") -> Match:
