@@ -289,6 +289,7 @@ client_secret = "s"
 game = "x"
 match_info_url = "ftp://127.0.0.1/"
 launch_url = "javascript://x"
+push_retries = "often"
 """
     host_bits = "'203.0.113.7/24' has host bits set"
     secret = 'a string, { env = "NAME" } or { file = "PATH" }'
@@ -326,6 +327,7 @@ launch_url = "javascript://x"
         f"cafes.toml:33: [[match_client]] #1: 'game': {uuid}, not 'x'",
         "cafes.toml:34: [[match_client]] #1: 'match_info_url': expected an http or https URL of at most 2048 characters",
         f"cafes.toml:35: [[match_client]] #1: 'launch_url': {launch}",
+        "cafes.toml:36: [[match_client]] #1: 'push_retries': expected \"none\" or \"standard\", not 'often'",
     ]
 
 

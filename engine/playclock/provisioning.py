@@ -59,6 +59,7 @@ _BILLS_ON_SILENCE: Final = {
     "one_interval": Tariff.BILL_ON_SILENCE_ONE_INTERVAL,
     "lease_end": Tariff.BILL_ON_SILENCE_LEASE_END,
 }
+_PUSH_RETRIES: Final = {"none": MatchClient.PUSH_RETRIES_NONE, "standard": MatchClient.PUSH_RETRIES_STANDARD}
 _FAILURE_POLICIES: Final = {
     "deny": ProvisionedGame.PROVIDER_FAILURE_DENY,
     "allow": ProvisionedGame.PROVIDER_FAILURE_ALLOW,
@@ -286,6 +287,9 @@ def _match_client(row: Table) -> MatchClient:
         game=row.text("game", _uuid_problem),
         match_info_url=row.text("match_info_url", url_problem, default=""),
         launch_url=row.text("launch_url", launch_url_problem, default=""),
+        push_retries=_PUSH_RETRIES.get(
+            row.text("push_retries", _push_retries_problem, default=""), MatchClient.PUSH_RETRIES_UNSPECIFIED
+        ),
     )
     row.once("client_id", "match client", client.client_id)
     return client
@@ -322,6 +326,10 @@ def _rounding_problem(text: str) -> str | None:
 
 def _bill_on_silence_problem(text: str) -> str | None:
     return None if text in _BILLS_ON_SILENCE else f'expected "last_heartbeat", "one_interval" or "lease_end", not {text!r}'
+
+
+def _push_retries_problem(text: str) -> str | None:
+    return None if text in _PUSH_RETRIES else f'expected "none" or "standard", not {text!r}'
 
 
 def _failure_policy_problem(text: str) -> str | None:

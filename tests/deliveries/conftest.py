@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from playclock.clock import ManualClock
-from playclock.core.delivery import Delivery, DeliveryRules, Method
+from playclock.core.delivery import Delivery, DeliveryRules, Method, filed_ms
 from playclock.core.ids import delivery_id_of, delivery_key
 from playclock.core.match import Match
 from playclock.deliveries import Courier
@@ -58,9 +58,9 @@ class GameServer:
         """Let it verify by these keys and secrets."""
         self._command(trust=[keys, *secrets])
 
-    def answer(self, *answers: str, delete: str = "200") -> None:
-        """Say what is answered to the PUTs from now on, the last one for ever, and to each DELETE."""
-        self._command(answers={"PUT": answers or ("200",), "DELETE": [delete], "GET": ["200"]})
+    def answer(self, *answers: str, delete: tuple[str, ...] = ("200",), other: tuple[str, ...] = ()) -> None:
+        """Say what is answered to PUTs from now on, the last one for ever, to DELETEs, and to PUTs of the other client."""
+        self._command(answers={"PUT": answers or ("200",), "DELETE": delete, "GET": ["200"], "PUT /other": other})
 
     def release(self) -> None:
         """Let go on what is held."""
@@ -80,9 +80,22 @@ class GameServer:
         shown = self._command(show="-")
         return shown["under_way"], shown["most"]
 
+    async def until_crowd(self, number: int) -> None:
+        """Wait until so many requests are under way."""
+        await until(lambda: self.crowd()[0] >= number)
+
+    async def until_seen(self, match: Match, method: str) -> None:
+        """Wait until there was a request about a match."""
+        await until(lambda: method in self.methods(match))
+
+    def everything(self) -> list[dict[str, Any]]:
+        """Return all that has come since the process was started."""
+        seen: list[dict[str, Any]] = self._command(show="")["seen"]
+        return seen
+
     def forgeries(self) -> list[str]:
         """Return what was wrong with requests so far."""
-        return [each["forged"] for each in self._command(show="")["seen"] if each["forged"]]
+        return [each["forged"] for each in self.everything() if each["forged"]]
 
     def _command(self, **command: object) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -138,7 +151,7 @@ class Told(Arena):
         while True:
             match = await self.sweep(match)
             found = [await self.delivery(match, method) for method in Method]
-            times = [each.due_ms for each in found if each is not None and each.ended_ms is None]
+            times = [filed_ms(each) for each in found if each is not None and each.ended_ms is None]
             next_ms = min([until_ms, *(max(time, clock.now_ms() + 1) for time in times)])
             if clock.now_ms() >= until_ms:
                 return match

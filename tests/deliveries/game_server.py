@@ -1,7 +1,8 @@
 """A game's server as a process of its own that a test can make fail: commands on stdin, answers on stdout, JSON lines.
 
     {"trust": [{"keys": []}, "secret", …]}   by which keys tokens are verified, and with which secrets bodies are signed
-    {"answers": {"PUT": ["503", "200"]}}     what is said to requests of a method, in turn, and the last one for ever
+    {"answers": {"PUT": ["503", "200"]}}     what is said to requests of a method, in turn, and the last one for ever;
+                                             "PUT /other" are those to a path alone
     {"show": "600f…"}                        what has come about a match, in the order in which it was answered
     {"release": true}                        let go on what is held
 
@@ -22,7 +23,7 @@ from typing import Any, ClassVar, Final
 import jwt
 from standardwebhooks.webhooks import Webhook
 
-AUDIENCE: Final = "told-game"
+AUDIENCES: Final = {"/match-info": "told-game", "/other": "other-told-game"}
 
 
 class GameServer(BaseHTTPRequestHandler):
@@ -36,6 +37,7 @@ class GameServer(BaseHTTPRequestHandler):
     under_way: ClassVar[int] = 0
     most: ClassVar[int] = 0
     released: ClassVar[threading.Event] = threading.Event()
+    anytime: ClassVar[Any] = {"verify_exp": False, "verify_iat": False}
     lock: ClassVar[threading.Lock] = threading.Lock()
 
     def do_PUT(self) -> None:
@@ -58,7 +60,8 @@ class GameServer(BaseHTTPRequestHandler):
         self.close_connection = True
         problem = self._problem(body)
         with self.lock:
-            waiting = self.answers.get(self.command, ["200"])
+            at_path = f"{self.command} {self._place()}"
+            waiting = self.answers.get(at_path) or self.answers.get(self.command, ["200"])
             answer = "401" if problem else waiting.pop(0) if len(waiting) > 1 else waiting[0]
             self.seen.append(
                 {
@@ -99,20 +102,25 @@ class GameServer(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
+    def _place(self) -> str:
+        return self.path.partition("?")[0]
+
     def _problem(self, body: bytes) -> str:
         """Return what is wrong with a request, by libraries that are not the sender's."""
         message_id, at = self.headers.get("webhook-id", ""), int(self.headers.get("webhook-timestamp", 0))
         given = self.headers.get("webhook-signature", "").split()
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         signed_at = datetime.fromtimestamp(at, UTC)
-        signatures = [Webhook(secret.encode()).sign(message_id, signed_at, body.decode()) for secret in self.secrets]
+        webhooks = [Webhook(secret if secret.startswith("whsec_") else secret.encode()) for secret in self.secrets]
+        signatures = [webhook.sign(message_id, signed_at, body.decode()) for webhook in webhooks]
         if not set(given) & set(signatures):
             return "the body is not signed"
         try:
             header = jwt.get_unverified_header(token)
             key = next(key for key in self.keys if key.key_id == header["kid"])
             # The sender's time is the test's, which the signature has vouched for.
-            claims = jwt.decode(token, key, ["RS256"], audience=AUDIENCE, options={"verify_exp": False, "verify_iat": False})
+            audience = AUDIENCES.get(self._place(), "")
+            claims = jwt.decode(token, key, ["RS256"], audience=audience, options=self.anytime)
         except (jwt.PyJWTError, StopIteration, KeyError) as error:
             return f"the token is bad: {error}"
         if scheme != "Bearer" or not claims["iat"] <= at < claims["exp"] or claims["typ"] != "Push":

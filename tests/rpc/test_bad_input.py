@@ -1,7 +1,7 @@
 """What is missing, malformed or out of range is refused with the name of the field, over a socket as in process."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import pytest
@@ -255,6 +255,12 @@ def bad_provisioning() -> list[tuple[Provisioning, str]]:
         (
             Provisioning(match_clients=[MatchClient(client_id="m", client_secret="s", game=GAME_ID, launch_url="x")]),
             "match_clients[0].launch_url",
+        ),
+        (
+            Provisioning(
+                match_clients=[MatchClient(client_id="m", client_secret="s", game=GAME_ID, push_retries=cast("Any", 3))]
+            ),
+            "match_clients[0].push_retries",
         ),
         (Provisioning(match_clients=[MatchClient(client_id="m", client_secret="s", game=UUID)]), "match_client/m"),
         (Provisioning(launchers=[Launcher(id="l", secret="s")] * 2), "launchers"),

@@ -84,6 +84,8 @@ def _sessions(engine: Engine) -> Iterator[Metric]:
     yield _many(of.MATCHES, _by_name(counts.matches))
     yield _many(of.ABORTED_MATCHES, _by_name(counts.aborted_matches))
     yield _one(of.CONTRADICTED_RESULTS, counts.contradicted_results)
+    yield _many(of.DELIVERIES, counts.deliveries.copy().items())
+    yield _one(of.DELIVERIES_WAITING, engine.matches.pushing.waiting)
     yield _one(of.POINTS_SAVED, counts.points_saved)
     yield _many(of.POINTS_EXCEEDED, _by_name(counts.points_exceeded))
     yield _one(of.PLAYER_SESSIONS, counts.player_sessions)

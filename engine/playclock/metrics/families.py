@@ -61,6 +61,8 @@ ABORTED_MATCHES: Final = counter("aborted_matches", "Matches that this process a
 CONTRADICTED_RESULTS: Final = counter(
     "contradicted_results", "Results of matches that said something else than the one that counts."
 )
+DELIVERIES: Final = counter("deliveries", "Tries to tell games' servers of matches; dead: given up.", "method", "outcome")
+DELIVERIES_WAITING: Final = gauge("deliveries_waiting", "Messages about matches that this process is about to send.")
 POINTS_SAVED: Final = counter("points_saved", "Entries of points that were saved.")
 POINTS_EXCEEDED: Final = counter("points_exceeded", "Points and player sessions that a cap of a game refused.", "cap")
 PLAYER_SESSIONS: Final = counter("player_sessions", "Session tokens that were issued to players.")

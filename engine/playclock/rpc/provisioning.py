@@ -32,6 +32,7 @@ FAILURE_POLICIES = {
     pb.ProvisionedGame.PROVIDER_FAILURE_ALLOW: FailurePolicy.ALLOW,
     pb.ProvisionedGame.PROVIDER_FAILURE_ALLOW_THEN_RECONCILE: FailurePolicy.ALLOW_THEN_RECONCILE,
 }
+_PUSH_RETRIES = {False: pb.MatchClient.PUSH_RETRIES_NONE, True: pb.MatchClient.PUSH_RETRIES_STANDARD}
 FAILURE_POLICY_MESSAGES = {policy: value for value, policy in FAILURE_POLICIES.items()}
 
 
@@ -135,6 +136,7 @@ def _callers(provisioning: pb.Provisioning) -> Iterator[Resource]:
             game_id=client.game,
             match_info_url=client.match_info_url,
             launch_url=client.launch_url,
+            retries_pushes=client.push_retries == pb.MatchClient.PUSH_RETRIES_STANDARD,
         )
     for service in provisioning.services:
         yield core.Service(
@@ -229,6 +231,7 @@ def _show_caller(message: pb.Provisioning, resource: Resource) -> None:
                 game=resource.game_id,
                 match_info_url=resource.match_info_url,
                 launch_url=resource.launch_url,
+                push_retries=_PUSH_RETRIES[resource.retries_pushes],
             )
 
 

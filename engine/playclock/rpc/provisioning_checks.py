@@ -136,6 +136,7 @@ def _partner_checks(provisioning: pb.Provisioning) -> Iterator[tuple[str, str | 
         yield f"{at}.client_secret", _secret_problem(client.client_secret) or _key_problem(client.client_secret)
         yield f"{at}.match_info_url", url_problem(client.match_info_url)
         yield f"{at}.launch_url", launch_url_problem(client.launch_url)
+        yield f"{at}.push_retries", None if client.push_retries in pb.MatchClient.PushRetries.values() else "is not known"
 
 
 def _service_checks(provisioning: pb.Provisioning) -> Iterator[tuple[str, str | None]]:

@@ -677,11 +677,35 @@ class MatchClient(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _PushRetries:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _PushRetriesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[MatchClient._PushRetries.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        PUSH_RETRIES_UNSPECIFIED: MatchClient._PushRetries.ValueType  # 0
+        """Not given: the same as PUSH_RETRIES_NONE."""
+        PUSH_RETRIES_NONE: MatchClient._PushRetries.ValueType  # 1
+        """It is aborted."""
+        PUSH_RETRIES_STANDARD: MatchClient._PushRetries.ValueType  # 2
+        """It waits, and is pushed again by the schedule of Standard Webhooks, for some 76 hours. Then it is aborted."""
+
+    class PushRetries(_PushRetries, metaclass=_PushRetriesEnumTypeWrapper):
+        """PushRetries says what becomes of a match whose push was not answered with 200."""
+
+    PUSH_RETRIES_UNSPECIFIED: MatchClient.PushRetries.ValueType  # 0
+    """Not given: the same as PUSH_RETRIES_NONE."""
+    PUSH_RETRIES_NONE: MatchClient.PushRetries.ValueType  # 1
+    """It is aborted."""
+    PUSH_RETRIES_STANDARD: MatchClient.PushRetries.ValueType  # 2
+    """It waits, and is pushed again by the schedule of Standard Webhooks, for some 76 hours. Then it is aborted."""
+
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     CLIENT_SECRET_FIELD_NUMBER: _builtins.int
     GAME_FIELD_NUMBER: _builtins.int
     MATCH_INFO_URL_FIELD_NUMBER: _builtins.int
     LAUNCH_URL_FIELD_NUMBER: _builtins.int
+    PUSH_RETRIES_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     """Id of the client."""
     client_secret: _builtins.str
@@ -694,6 +718,8 @@ class MatchClient(_message.Message):
     """Where players are led: an http or https URL or one of a scheme of its own, to whose query the match token is added; a URL with "{token}"
     in it, in whose place the token comes; or "steam://run/ID", behind which it comes as an argument. At most 2,048 characters.
     """
+    push_retries: Global___MatchClient.PushRetries.ValueType
+    """Whether matches are pushed again."""
     def __init__(
         self,
         *,
@@ -702,10 +728,11 @@ class MatchClient(_message.Message):
         game: _builtins.str = ...,
         match_info_url: _builtins.str = ...,
         launch_url: _builtins.str = ...,
+        push_retries: Global___MatchClient.PushRetries.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_secret", b"client_secret", "game", b"game", "launch_url", b"launch_url", "match_info_url", b"match_info_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_secret", b"client_secret", "game", b"game", "launch_url", b"launch_url", "match_info_url", b"match_info_url", "push_retries", b"push_retries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
