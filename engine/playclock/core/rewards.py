@@ -38,17 +38,18 @@ def shares_of(wanted: Mapping[str, int]) -> tuple[Share, ...]:
     """
     if len(wanted) > SHARES_MAX or any(isinstance(bps, bool) or bps < 0 for bps in wanted.values()):
         raise BadRequest({FIELD: MALFORMED})
+    # The sum first: the documents' examples of wrong ones name no users that there are.
+    total = sum(wanted.values())
+    if total > TOTAL_BPS:
+        raise BadRequest({FIELD: TOO_MUCH})
+    if wanted and total < TOTAL_BPS:
+        raise BadRequest({FIELD: NOT_ALL})
     shares = []
     for text, bps in wanted.items():
         identifier = parse(text)
         if identifier is None:
             raise unresolvable(text)
         shares.append(Share(text, identifier, bps))
-    total = sum(wanted.values())
-    if total > TOTAL_BPS:
-        raise BadRequest({FIELD: TOO_MUCH})
-    if wanted and total < TOTAL_BPS:
-        raise BadRequest({FIELD: NOT_ALL})
     return tuple(shares)
 
 
