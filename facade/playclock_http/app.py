@@ -29,8 +29,9 @@ _TITLE: Final = "playclock: the PlayWave API, the agent API and the play.fun API
 _DESCRIPTION: Final = (
     "Play sessions of PC cafes: one-time tokens, heartbeats, ends. And links with which an agent's players start games. "
     "And developers' games, their players and points. Answers of the first two are in an envelope, errors of all. "
-    f"Bodies are JSON of at most {MAX_BODY_BYTES} bytes and {MAX_DEPTH} levels, in UTF-8, with no key twice and "
-    "numbers of 64 bits; an integer is written without a fraction. Fields that are not described are ignored."
+    f"Bodies are JSON of at most {MAX_BODY_BYTES} bytes, of games with pictures more, and {MAX_DEPTH} levels, in UTF-8, "
+    "with no key twice and numbers of 64 bits; an integer is written without a fraction. "
+    "Fields that are not described are ignored."
 )
 
 

@@ -13,15 +13,16 @@ from playclock_http.refusal import Refusal, bad_request
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 
-def convert(document: dict[str, object], declared: type[StructT]) -> StructT:
+def convert(document: dict[str, object], declared: type[StructT], *, strict: bool = True) -> StructT:
     """Return the document as the declared Struct; fields that are not declared are ignored.
 
+    Where it is not `strict`, numbers and truth values may be texts, as those of a form are.
     Raises Refusal (BAD_REQUEST), which names every wrong field and never echoes a value.
     """
     try:
-        return msgspec.convert(document, declared)
+        return msgspec.convert(document, declared, strict=strict)
     except msgspec.ValidationError as error:
-        raise _explain(document, declared, error) from None
+        raise _explain(document, declared, error, strict=strict) from None
 
 
 class _Field(NamedTuple):
@@ -39,17 +40,21 @@ def _fields(declared: type[msgspec.Struct]) -> tuple[_Field, ...]:
     )
 
 
-def _explain(document: dict[str, object], declared: type[msgspec.Struct], error: msgspec.ValidationError) -> Refusal:
-    problems = [f"{field.name}: expected {field.expected}" for field in _fields(declared) if not _fits(document, field)]
+def _explain(
+    document: dict[str, object], declared: type[msgspec.Struct], error: msgspec.ValidationError, *, strict: bool
+) -> Refusal:
+    problems = [
+        f"{field.name}: expected {field.expected}" for field in _fields(declared) if not _fits(document, field, strict=strict)
+    ]
     # Where every field fits its type, the Struct's own __post_init__ refused, with a sentence of that form.
     return bad_request("; ".join(problems) or str(error.__cause__))
 
 
-def _fits(document: dict[str, object], field: _Field) -> bool:
+def _fits(document: dict[str, object], field: _Field, *, strict: bool) -> bool:
     if field.name not in document:
         return not field.required
     try:
-        msgspec.convert(document[field.name], field.type)
+        msgspec.convert(document[field.name], field.type, strict=strict)
     except msgspec.ValidationError:
         return False
     return True

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -117,15 +117,35 @@ class Incoming:
 
         Raises Refusal: BAD_REQUEST where it is too long, as soon as that is known, or breaks off; REQUEST_TIMEOUT.
         """
+        return b"".join([piece async for piece in self.pieces(at_most=at_most, within_sec=within_sec)])
+
+    async def pieces(self, *, at_most: int, within_sec: float) -> AsyncIterator[bytes]:
+        """Yield the body's bytes as they arrive. Raises the Refusals that `body` raises."""
         announced = self._headers.get(b"content-length")
         if announced is not None and not (_LENGTH.fullmatch(announced) and int(announced) <= at_most):
             raise _too_long(at_most)
-        try:
-            async with asyncio.timeout(within_sec):
-                return await self._read(at_most)
-        except TimeoutError:
-            message = f"body: did not arrive within {within_sec:g} s"
-            raise Refusal("REQUEST_TIMEOUT", message, status=grpc.StatusCode.DEADLINE_EXCEEDED) from None
+        received, until = 0, asyncio.get_running_loop().time() + within_sec
+        while not self._body_read:
+            try:
+                async with asyncio.timeout_at(until):
+                    message = await self._receive()
+            except TimeoutError:
+                late = f"body: did not arrive within {within_sec:g} s"
+                raise Refusal("REQUEST_TIMEOUT", late, status=grpc.StatusCode.DEADLINE_EXCEEDED) from None
+            if message["type"] != "http.request":
+                raise bad_request("body: broke off")
+            piece: bytes = message.get("body", b"")
+            received += len(piece)
+            self._body_read = not message.get("more_body", False)
+            if received > at_most:
+                raise _too_long(at_most)
+            yield piece
+
+    @property
+    def announced_bytes(self) -> int | None:
+        """How long the body says to be; None where it does not say it, or not as a number."""
+        announced = self._headers.get(b"content-length", b"")
+        return int(announced) if _LENGTH.fullmatch(announced) else None
 
     async def drain(self) -> None:
         """Throw away what is still on its way of the body, up to a limit.
@@ -142,28 +162,19 @@ class Incoming:
         except TimeoutError:
             return
 
-    async def _read(self, at_most: int) -> bytes:
-        received = bytearray()
-        while True:
-            message = await self._receive()
-            if message["type"] != "http.request":
-                raise bad_request("body: broke off")
-            received += message.get("body", b"")
-            self._body_read = not message.get("more_body", False)
-            if len(received) > at_most:
-                raise _too_long(at_most)
-            if self._body_read:
-                return bytes(received)
-
     def decode(self, body: bytes, declared: type[StructT]) -> StructT:
         """Return the body as the declared Struct. Raises Refusal (BAD_REQUEST)."""
         return fields.convert(self.document(body), declared)
 
     def document(self, body: bytes) -> dict[str, object]:
         """Return the body as a JSON object. Raises Refusal (BAD_REQUEST)."""
+        self.check_plain()
+        return strict_json.parse(body)
+
+    def check_plain(self) -> None:
+        """Raise Refusal (BAD_REQUEST) where the body is in a content coding."""
         if b"content-encoding" in self._headers:
             raise bad_request("Content-Encoding: not accepted on a request")
-        return strict_json.parse(body)
 
 
 def _too_long(at_most: int) -> Refusal:

@@ -60,8 +60,17 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         content: dict[str, Any] = {"schema": schemas.of([operation.body])}
         if operation.body_example is not None:
             content["example"] = operation.body_example
-        described["requestBody"] = {"required": operation.body_required, "content": {"application/json": content}}
+        by_type = {"application/json": content}
+        if operation.files:
+            by_type["multipart/form-data"] = {"schema": _form(content["schema"], operation.files)}
+        described["requestBody"] = {"required": operation.body_required, "content": by_type}
     return described
+
+
+def _form(schema: dict[str, Any], files: Sequence[str]) -> dict[str, Any]:
+    """Return the schema of a form that has the same fields, some of which are files."""
+    binary = {"type": "string", "contentMediaType": "application/octet-stream"}
+    return {"type": "object", "allOf": [schema], "properties": dict.fromkeys(files, binary)}
 
 
 def _answer(answer: Answer, schemas: _Schemas) -> dict[str, Any]:

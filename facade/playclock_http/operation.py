@@ -34,7 +34,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One method of one path. `security` names the schemes that are needed together."""
+    """One method of one path. `security` names the schemes that are needed together.
+
+    `files` are the fields of the body that are files where it is a form; without any it is JSON alone.
+    """
 
     method: str
     path: str
@@ -45,6 +48,7 @@ class Operation:
     body: type[msgspec.Struct] | None = None
     body_required: bool = True
     body_example: Mapping[str, Any] | None = None
+    files: Sequence[str] = ()
     parameters: Sequence[Parameter] = ()
     security: Sequence[str] = ()
     answers: Mapping[int, Answer]

@@ -15,6 +15,7 @@ import requests
 import requests.auth
 import schemathesis
 from playclock.clock import SystemClock
+from playclock_http.playfun.registering_operations import GAME_TO_REGISTER
 from schemathesis.core import NotSet
 from schemathesis.core.parameters import ParameterLocation
 
@@ -31,6 +32,16 @@ DEVELOPER = "550e8400-e29b-41d4-a716-446655440000"
 DEVELOPER_SECRET = "openapi-developer-secret"
 CONTEXT = {"language": "ru", "currency": "RUB", "home_url": "https://example.com", "ip": "192.168.1.1"}
 """What an agent says of a player and the schema does not know: what a language or a currency is."""
+
+GAME_CHANGES = ("/games", "/games/{id}", "/games/update/{id}")
+GAME_FIELDS: dict[str, object] = {
+    **{name: GAME_TO_REGISTER[name] for name in ("name", "description", "gameUrl", "platform", "base64Image")},
+    "base64CoverImage": GAME_TO_REGISTER["base64Image"],
+    "jwksUrl": "https://mygame.com/jwks.json",
+    **dict.fromkeys(("twitter", "discord", "telegram"), "@mygame"),
+    "orgRewardsSplit": {DEVELOPER: 10_000},
+}
+"""What a developer says of a game and the schema does not know: what a URL, a platform, a picture or a split is."""
 
 _clock = SystemClock()
 _numbers = itertools.count()
@@ -174,6 +185,8 @@ def _play_fun(case: schemathesis.Case[Any], *, is_positive: bool) -> None:
         _developers(case.body, is_positive=is_positive)
     if not is_positive:
         return
+    if case.operation.method == "post" and case.operation.path in GAME_CHANGES:
+        _games(case.body)
     if case.query:
         case.query.pop("cursor", None)  # only an answer can tell one
     points = case.body.get("points") if isinstance(case.body, dict) else None
@@ -181,6 +194,19 @@ def _play_fun(case: schemathesis.Case[Any], *, is_positive: bool) -> None:
     for named in (case.query, case.path_parameters, *entries):
         if isinstance(named, dict) and "playerId" in named:
             named["playerId"] = f"did:privy:{next(_numbers) % 10}"
+
+
+def _games(body: object) -> None:
+    """Let texts, links, pictures and splits be as no schema says that they have to be."""
+    if not isinstance(body, dict):
+        return
+    for name, good in GAME_FIELDS.items():
+        if body.get(name) is not None:
+            body[name] = good
+    if "name" in body:  # what is registered, and so needs a picture
+        body["base64Image"] = GAME_TO_REGISTER["base64Image"]
+    for name in ("image", "coverImage"):
+        body.pop(name, None)
 
 
 def _developers(body: object, *, is_positive: bool) -> None:

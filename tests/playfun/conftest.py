@@ -1,16 +1,18 @@
 """A server with the developers' estate for every kind of store; the fixtures are PlayWave's."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 import pytest_asyncio
 
-from tests.playwave.conftest import ServerMaker, front, kind, make_server, store_url
+from tests.playwave.conftest import KINDS, ServerMaker, front, kind, make_server, store_url
 from tests.playwave.server import Server
 
 from .callers import DEVELOPER, RIVAL, RIVAL_SECRET, SECRET, Developer
 from .estate import ESTATE
+from .studio import Studio, serving
 
 __all__ = ["developer", "front", "kind", "make_server", "rival", "server", "store_url"]
 
@@ -41,3 +43,17 @@ def developer(server: Server) -> Developer:
 def rival(server: Server) -> Developer:
     """Return another developer."""
     return Developer(server, RIVAL, RIVAL_SECRET)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=KINDS)
+async def studio(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Studio]:
+    """Serve pictures too, on every kind of store, once for a module."""
+    async with serving(str(request.param), request, tmp_path_factory) as studio:
+        yield studio
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def memory_studio(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Studio]:
+    """Serve the same in memory alone, for what no store has a part in."""
+    async with serving("memory", request, tmp_path_factory) as studio:
+        yield studio

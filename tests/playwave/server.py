@@ -18,6 +18,7 @@ from playclock.core.ids import account_key
 from playclock.core.openid import OpenIdRules
 from playclock.core.timers import Timers
 from playclock.engine import Engine
+from playclock.engine.images import Images
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.stores.base import Store
 from playclock.stores.urls import open_store
@@ -84,6 +85,7 @@ class Server:
         wrap_store: Callable[[Store], Store] = lambda store: store,
         wrap_channel: Callable[[grpc.aio.Channel], grpc.aio.Channel] = lambda channel: channel,
         background: bool = False,
+        images: Images | None = None,
     ) -> None:
         self.clock = ManualClock()
         self.url = url
@@ -95,6 +97,7 @@ class Server:
         self._wrap_store = wrap_store
         self._wrap_channel = wrap_channel
         self._background = background
+        self._images = images
         self._in_memory: Store | None = None
         self._stack = contextlib.AsyncExitStack()
         self._clients: dict[str, httpx.AsyncClient] = {}
@@ -111,6 +114,7 @@ class Server:
                 clock=self.clock,
                 timers=self._timers,
                 background=self._background,
+                images=self._images,
                 openid=OpenIdRules(base_url=self.url),
             )
             self.engines.append(await self._stack.enter_async_context(engine))

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Final
 
 from playclock_http.address import TrustedProxies
-from playclock_http.endpoint import Endpoint
+from playclock_http.endpoint import Endpoint, Handler
 from playclock_http.playfun.door import Door
 from playclock_http.playfun.envelope import refuse
 from playclock_http.playfun.games import Games
 from playclock_http.playfun.owning import Owning
 from playclock_http.playfun.points import PointsCalls
+from playclock_http.playfun.registering import Registering
 from playclock_http.playfun.users import Users
 from playclock_http.upstream import Upstream
 
@@ -22,7 +23,10 @@ def endpoints(upstream: Upstream, proxies: TrustedProxies, now: Callable[[], dat
     door = Door(upstream, proxies)
     users = Users(upstream, door, now)
     points = PointsCalls(upstream, door)
-    games = {**Games(upstream, door).handlers(), **Owning(upstream, door).handlers()}
+    games: dict[str, dict[str, Handler]] = {}
+    for part in (Games(upstream, door), Owning(upstream, door), Registering(upstream, door)):
+        for path, by_method in part.handlers().items():
+            games[path] = games.get(path, {}) | by_method
     elsewhere = Endpoint({}, refuse)
     return {
         "/user/hmac-signature": Endpoint({"POST": users.sign}, refuse),

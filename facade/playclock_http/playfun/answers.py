@@ -16,7 +16,7 @@ _SENTENCES: Final = {
     403: "The game is another developer's.",
     404: "There is no such game.",
     408: "The body did not arrive in time.",
-    409: "The signature stands for another request.",
+    409: "The signature stands for another request, or the game has been changed in the meantime.",
     429: "Too many calls.",
     500: "A fault of the server. Its log has the details under the request id.",
     503: "The same call may succeed later.",

@@ -25,6 +25,9 @@ CODES: Final[Mapping[str, int]] = {
     "INTERNAL": 500,
     # A developer has no key: it is this facade that the engine does not let in.
     "INVALID_API_KEY": 500,
+    "IMAGES_UNAVAILABLE": 503,
+    "NO_IMAGES": 503,
+    "TOO_MANY_UPLOADS": 503,
     "TOO_MUCH_CONTENTION": 503,
     "STORE_UNAVAILABLE": 503,
     "SHUTTING_DOWN": 503,

@@ -53,6 +53,14 @@ class Door:
         told = [value[:_AUTHORIZATION_MAX].decode("latin-1") for value in values[:2]]
         return self.credentials(incoming, incoming.method, incoming.path, told)
 
+    async def proven(self, incoming: Incoming) -> tuple[Metadata, str]:
+        """Return the same, and the developer's id, of a call whose signature is good: before anything is read of its body.
+
+        Raises Refusal (INVALID_SIGNATURE), AioRpcError.
+        """
+        metadata = await self.developer(incoming)
+        return metadata, await self._callers.who(metadata)
+
     @asynccontextmanager
     async def known(self, metadata: Metadata) -> AsyncIterator[None]:
         """Let only those whom the engine knows by the metadata hear what is wrong with their request.

@@ -11,7 +11,7 @@ from playclock_http.playfun import game_schemas as schemas
 from playclock_http.playfun import queries
 from playclock_http.playfun.door import Door
 from playclock_http.playfun.envelope import success
-from playclock_http.playfun.showing import own_game, public_game
+from playclock_http.playfun.showing import own_game, public_game, version_of
 from playclock_http.upstream import Upstream
 
 OFFSET_MAX: Final = 2**31 - 1
@@ -100,8 +100,7 @@ class Games:
             timeout=self._deadline_sec,
             metadata=self._door.everybody(incoming),
         )
-        version = (b"etag", f'"{answer.game.revision}"'.encode())
-        return success(public_game(answer.game, with_tokens=with_tokens), [*left, version])
+        return success(public_game(answer.game, with_tokens=with_tokens), [*left, version_of(answer.game)])
 
     async def of_token(self, incoming: Incoming) -> Reply:
         """Show the game of a token, with all its tokens."""

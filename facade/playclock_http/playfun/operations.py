@@ -8,6 +8,7 @@ from playclock_http.playfun.answers import SIGNED, answers
 from playclock_http.playfun.game_operations import OPERATIONS as GAME_OPERATIONS
 from playclock_http.playfun.owning_operations import OPERATIONS as OWNING_OPERATIONS
 from playclock_http.playfun.point_operations import OPERATIONS as POINT_OPERATIONS
+from playclock_http.playfun.registering_operations import OPERATIONS as REGISTERING_OPERATIONS
 
 SCHEMES: Final = {
     "DeveloperSignature": {
@@ -53,4 +54,4 @@ USER_OPERATIONS: Final = (
     ),
 )
 
-OPERATIONS: Final = (*USER_OPERATIONS, *GAME_OPERATIONS, *OWNING_OPERATIONS, *POINT_OPERATIONS)
+OPERATIONS: Final = (*USER_OPERATIONS, *GAME_OPERATIONS, *REGISTERING_OPERATIONS, *OWNING_OPERATIONS, *POINT_OPERATIONS)

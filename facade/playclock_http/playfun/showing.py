@@ -29,6 +29,11 @@ def own_game(game: catalog_service_pb2.Game, *, with_tokens: bool) -> schemas.Ow
     )
 
 
+def version_of(game: catalog_service_pb2.Game) -> tuple[bytes, bytes]:
+    """Return the header ETag of a game: its revision."""
+    return b"etag", f'"{game.revision}"'.encode()
+
+
 def iso_time(stamp: Timestamp) -> str:
     """Return a time as JSON has it."""
     return iso_ms(stamp.ToDatetime(UTC))
