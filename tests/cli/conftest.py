@@ -4,7 +4,6 @@ import os
 import queue
 import re
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -13,7 +12,7 @@ from typing import IO, Protocol
 
 import pytest
 
-from tests.cli.commands import run_command
+from tests.cli.commands import ForkedCommand, run_command, started_command
 from tests.leaks import NET
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
@@ -33,14 +32,14 @@ class Run(Protocol):
 
 
 class Process:
-    """A server in a process of its own, whose output is read line by line, each line within a deadline."""
+    """A server in a process of its own, whose output is read line by line, each line within a deadline.
 
-    def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
-        command = [sys.executable, "-m", "playclock", *arguments]
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(
-            command, cwd=folder, env=environment(variables), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
-        )
+    It is forked from one that has loaded everything, unless it has to be `really` the command as a shell starts it.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, really: bool = False, **variables: str) -> None:
+        make = started_command if really else ForkedCommand
+        self.process = make(arguments, folder=folder, environment=environment(variables))
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         self.stdout = self._follow(self.process.stdout)
@@ -116,8 +115,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start servers in an empty folder; what still runs after the test is killed."""
     processes: list[Process] = []
 
-    def start(*arguments: str, **variables: str) -> Process:
-        processes.append(Process(tmp_path, *arguments, **variables))
+    def start(*arguments: str, really: bool = False, **variables: str) -> Process:
+        processes.append(Process(tmp_path, *arguments, really=really, **variables))
         return processes[-1]
 
     yield start

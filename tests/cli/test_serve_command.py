@@ -50,7 +50,7 @@ def hold_request(address: str) -> socket.socket:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_says_that_it_is_ready_and_stops_at_a_signal(start: "Start", number: signal.Signals) -> None:
-    process = start("serve", *PORTS)
+    process = start("serve", *PORTS, really=True)
     ready = process.ready()
     assert list(ready) == ["grpc", "http", "store"]
     assert ready["store"] == "sqlite:///playclock.db"
