@@ -84,6 +84,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "playclock.core.fields",
         "playclock.core.limits",
         "playclock.core.links",
+        "playclock.core.match",
         "playclock.core.openid",
         "playclock.openid_settings",
         "playclock.core.points",

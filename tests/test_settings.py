@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from playclock.core.delivery import DeliveryRules
 from playclock.core.limits import LimitRules, Quota
 from playclock.core.links import LinkRules
+from playclock.core.match import MatchRules
 from playclock.core.openid import OpenIdRules
 from playclock.core.timers import Timers
 from playclock.core.wallet import WalletRules
@@ -86,6 +87,20 @@ def test_the_wallet_has_its_times(settings_file: Path) -> None:
     assert problems_of(None, PLAYCLOCK_WALLET_TIMEOUT="x")[0].startswith("PLAYCLOCK_WALLET_TIMEOUT: expected")
     assert problems_of(None, PLAYCLOCK_WALLET_TIMEOUTS="1") == [
         "unknown setting PLAYCLOCK_WALLET_TIMEOUTS (did you mean 'PLAYCLOCK_WALLET_TIMEOUT'?)"
+    ]
+
+
+def test_matches_have_their_times(settings_file: Path) -> None:
+    settings_file.write_text("[matches]\nstarting = 60\nretry = 0.5\nretention = 7200\nlisted = 3600\ntoken_ttl = 30\n")
+    settings = load(settings_file, {"PLAYCLOCK_MATCHES_TOKEN_TTL": "90"})
+    assert settings.matches == MatchRules(
+        starting_ms=60_000, retry_ms=500, retention_ms=7_200_000, listed_ms=3_600_000, token_ttl_ms=90_000
+    )
+    settings_file.write_text("[matches]\ntoken_ttl = 0\n")
+    assert problems_of(settings_file)[0].startswith("2: [matches]: 'token_ttl': expected a number of seconds")
+    assert problems_of(None, PLAYCLOCK_MATCHES_RETRY="-1")[0].startswith("PLAYCLOCK_MATCHES_RETRY: expected")
+    assert problems_of(None, PLAYCLOCK_MATCHES_TOKEN="1") == [
+        "unknown setting PLAYCLOCK_MATCHES_TOKEN (did you mean 'PLAYCLOCK_MATCHES_TOKEN_TTL'?)"
     ]
 
 

@@ -16,6 +16,7 @@ from playclock.core.delivery import DeliveryRules
 from playclock.core.fields import certificate_name_problem, currency_problem
 from playclock.core.limits import CALLS_MAX, WINDOW_SEC_MAX, LimitRules, Quota
 from playclock.core.links import DEMO_BALANCE_MAX, DEMO_BALANCE_MICROS, LinkRules
+from playclock.core.match import MatchRules
 from playclock.core.openid import OpenIdRules
 from playclock.core.points import RETENTION_MIN_MS
 from playclock.core.timers import Timers
@@ -28,6 +29,7 @@ from playclock.tomltable import DURATION_BOUNDS, Printed, Table, is_token, netwo
 TIMER_KEYS: Final = tuple(name.removesuffix("_ms") for name in Timers.__struct_fields__)
 WALLET_KEYS: Final = tuple(name.removesuffix("_ms") for name in WalletRules.__struct_fields__)
 DELIVERY_KEYS: Final = tuple(name.removesuffix("_ms") for name in DeliveryRules.__struct_fields__)
+MATCH_KEYS: Final = tuple(name.removesuffix("_ms") for name in MatchRules.__struct_fields__)
 SECURITY_KEYS: Final = (
     "trusted_proxies",
     "outgoing_networks",
@@ -45,6 +47,7 @@ OLD_MASTER_KEYS: Final = "PLAYCLOCK_OLD_MASTER_KEYS"
 _TIMERS = "PLAYCLOCK_TIMERS_"
 _WALLET = "PLAYCLOCK_WALLET_"
 _DELIVERIES = "PLAYCLOCK_DELIVERIES_"
+_MATCHES = "PLAYCLOCK_MATCHES_"
 _SECURITY = "PLAYCLOCK_SECURITY_"
 _NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 LIMIT_KEYS: Final = tuple(LimitRules.__struct_fields__)
@@ -106,6 +109,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitRules = LimitRules()
     links: LinkRules = LinkRules()
     wallet: WalletRules = WalletRules()
+    matches: MatchRules = MatchRules()
     deliveries: DeliveryRules = DeliveryRules()
     playfun: PlayFun = PlayFun()
     openid: OpenIdRules = OpenIdRules()
@@ -118,6 +122,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     rules: dict[str, Quota | None] = {}
     links: dict[str, Any] = {}
     wallet: dict[str, int] = {}
+    matches: dict[str, int] = {}
     deliveries: dict[str, int] = {}
     playfun: dict[str, str] = {}
     openid: dict[str, Any] = {}
@@ -129,6 +134,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         rules = root.table("limits", _rules) or {}
         links = root.table("links", _links) or {}
         wallet = root.table("wallet", _wallet) or {}
+        matches = root.table("matches", _matches) or {}
         deliveries = root.table("deliveries", _deliveries) or {}
         playfun = root.table("playfun", _playfun) or {}
         openid = root.table("openid", read_openid) or {}
@@ -137,6 +143,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     problems: list[str] = []
     timers |= _durations_of_variables(environ, _TIMERS, TIMER_KEYS, problems)
     wallet |= _durations_of_variables(environ, _WALLET, WALLET_KEYS, problems)
+    matches |= _durations_of_variables(environ, _MATCHES, MATCH_KEYS, problems)
     deliveries |= _durations_of_variables(environ, _DELIVERIES, DELIVERY_KEYS, problems)
     security |= _security_of_variables(environ, problems) | _master_keys_of_variables(environ)
     rules |= _rules_of_variables(environ, problems)
@@ -151,6 +158,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         limits=LimitRules(**rules),
         links=msgspec.convert(links, LinkRules),
         wallet=WalletRules(**{f"{key}_ms": value for key, value in wallet.items()}),
+        matches=MatchRules(**{f"{key}_ms": value for key, value in matches.items()}),
         deliveries=DeliveryRules(**{f"{key}_ms": value for key, value in deliveries.items()}),
         playfun=PlayFun(**{key: text.rstrip("/") for key, text in playfun.items()}),
         openid=msgspec.convert(openid, OpenIdRules),
@@ -166,6 +174,10 @@ def _timers(table: Table) -> dict[str, int]:
 
 def _wallet(table: Table) -> dict[str, int]:
     return _durations(table, WALLET_KEYS)
+
+
+def _matches(table: Table) -> dict[str, int]:
+    return _durations(table, MATCH_KEYS)
 
 
 def _deliveries(table: Table) -> dict[str, int]:

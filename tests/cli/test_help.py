@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
 COMMAND_LINES = [*([command] for command in COMMANDS), ["sessions", "list"], ["sessions", "show"], ["sessions", "terminate"]]
+COMMAND_LINES += [["matches", command] for command in ("list", "show", "cancel")]
 
 
 def test_help_lists_every_command_and_shows_how_to_begin(run: "Run") -> None:

@@ -21,6 +21,7 @@ COMMANDS: Final = (
     "match-config",
     "games",
     "sessions",
+    "matches",
     "accounts",
     "settlements",
     "audit",

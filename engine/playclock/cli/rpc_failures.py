@@ -19,6 +19,7 @@ _WHAT_TO_DO: Final = {
     "INVALID_API_KEY": f"the engine does not know this token; {_TOKEN_HINT}",
     "PERMISSION_DENIED": f"only operators may do this; {_TOKEN_HINT}",
     "SESSION_NOT_FOUND": "there is no such session, or it fell silent, or it ended too long ago",
+    "MATCH_NOT_FOUND": "there is no such match, or it ended too long ago",
     "ALREADY_ENDED": "the session has ended already; `playclock sessions show` has its figures",
     "TOO_MUCH_CONTENTION": "others kept changing the same records, and nothing was done; try again",
     "STORE_UNAVAILABLE": "the engine cannot reach its store; whether the call took effect is not known; try again later",

@@ -139,6 +139,7 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
             openid=_openid(plan, listener),
             post=poster,
             read_keys=pages,
+            matches=plan.settings.matches,
             send=courier,
             deliveries=plan.settings.deliveries,
         )

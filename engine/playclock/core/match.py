@@ -30,7 +30,7 @@ class MatchRules(msgspec.Struct, frozen=True, kw_only=True):
     """How long a match is remembered after its last step, so that a repeat hears the first answer."""
     listed_ms: int = DAY_MS
     """For how long after its last step a match is listed."""
-    token_ms: int = DAY_MS
+    token_ttl_ms: int = DAY_MS
     """How long a match token is good."""
 
 

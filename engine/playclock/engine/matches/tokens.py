@@ -62,7 +62,7 @@ class MatchTokens:
         keys, client = estate.signing_as(MatchClient, match.terms.client_id, now_ms), match.terms.client_id
         if not keys:
             raise BadRequest({"match_id": "the match's client has no key that is alive"})
-        expires_ms = now_ms + self._keeper.rules.token_ms
+        expires_ms = now_ms + self._keeper.rules.token_ttl_ms
         token = core.make_token(keys[0], match, seat, expires_ms=expires_ms)
         return Issued(token, expires_ms, launch_url(estate.match_clients[client].launch_url, token))
 
