@@ -82,6 +82,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     "playclock.settings": (
         "playclock.core.delivery",
         "playclock.core.fields",
+        "playclock.core.kept_images",
         "playclock.core.limits",
         "playclock.core.links",
         "playclock.core.match",

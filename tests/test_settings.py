@@ -363,6 +363,20 @@ def test_where_images_are_served_is_told_by_file_and_variable(settings_file: Pat
     assert load(settings_file, {"PLAYCLOCK_PLAYFUN_IMAGES_URL": "/other"}).playfun.images_url == "/other"
 
 
+def test_how_many_images_a_developer_may_have_is_told_by_file_and_variable(settings_file: Path) -> None:
+    assert load(None, {}).playfun.images_per_developer == 1_000
+    settings_file.write_text("[playfun]\nimages_per_developer = 5\n")
+    assert load(settings_file, {}).playfun.images_per_developer == 5
+    variable = "PLAYCLOCK_PLAYFUN_IMAGES_PER_DEVELOPER"
+    assert load(settings_file, {variable: "0"}).playfun.images_per_developer == 0
+    for text in ("-1", "1000001", "many"):
+        (problem,) = problems_of(None, **{variable: text})
+        assert problem == f"{variable}: expected 0 to 1000000, not {text!r}"
+    settings_file.write_text("[playfun]\nimages_per_developer = 1000001\n")
+    (problem,) = problems_of(settings_file)
+    assert problem.startswith("2: [playfun]: 'images_per_developer': ")
+
+
 @pytest.mark.parametrize(
     "url", ["ftp://host/images", "//host/images", "images", "https://", "https://h/?q", "https://k:s@h/", "/a b"]
 )

@@ -23,6 +23,7 @@ its own codes. What a correct caller meets every day is no error but a value tha
     ├── TransactionIdReused        use a new transaction id
     ├── TooManyTransfers           post or void some first
     ├── TooManyKeys                revoke one first
+    ├── TooManyImages              name fewer images in games
     ├── CursorExpired              list, then watch anew
     ├── RateLimited                call less often, and again after the time that it names
     ├── NoArchive                  ask a server that keeps one
@@ -371,6 +372,12 @@ class TooManyKeys(EngineError):
     """As many keys of the owner are alive as can be."""
 
     reason = "TOO_MANY_KEYS"
+
+
+class TooManyImages(EngineError):
+    """As many images of the developer are kept as can be."""
+
+    reason = "TOO_MANY_IMAGES"
 
 
 class CursorExpired(EngineError):

@@ -14,6 +14,7 @@ import msgspec
 
 from playclock.core.delivery import DeliveryRules
 from playclock.core.fields import certificate_name_problem, currency_problem
+from playclock.core.kept_images import IMAGES_PER_DEVELOPER
 from playclock.core.limits import CALLS_MAX, WINDOW_SEC_MAX, LimitRules, Quota
 from playclock.core.links import DEMO_BALANCE_MAX, DEMO_BALANCE_MICROS, LinkRules
 from playclock.core.match import MatchRules
@@ -54,7 +55,9 @@ LIMIT_KEYS: Final = tuple(LimitRules.__struct_fields__)
 NO_LIMIT: Final = "none"
 LIMIT_BOUNDS: Final = f'a limit such as "60/minute" or "100 per 5 minutes", of at most a day, or "{NO_LIMIT}"'
 _LIMITS = "PLAYCLOCK_LIMITS_"
-PLAYFUN_KEYS: Final = ("images_url",)
+PLAYFUN_KEYS: Final = ("images_url", "images_per_developer")
+IMAGES_MAX: Final = 1_000_000
+"""The largest number of images that a developer may be let have."""
 _PLAYFUN = "PLAYCLOCK_PLAYFUN_"
 _IMAGES_URL = re.compile(r"(https?://[A-Za-z0-9.\[\]:-]{1,255})?(/[A-Za-z0-9._~%-]{1,255}){0,16}/?", re.ASCII)
 LINK_KEYS: Final = ("demo_balance", "currencies")
@@ -99,6 +102,8 @@ class PlayFun(msgspec.Struct, frozen=True, kw_only=True):
 
     images_url: str = "/images"
     """Below which address images are served: a URL, or a path of this server. Without a slash at its end."""
+    images_per_developer: int = IMAGES_PER_DEVELOPER
+    """How many images of a developer are kept at once."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +129,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     wallet: dict[str, int] = {}
     matches: dict[str, int] = {}
     deliveries: dict[str, int] = {}
-    playfun: dict[str, str] = {}
+    playfun: dict[str, Any] = {}
     openid: dict[str, Any] = {}
     file = None if path is None else TomlFile.read(path, environ)
     if file is not None:
@@ -160,7 +165,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         wallet=WalletRules(**{f"{key}_ms": value for key, value in wallet.items()}),
         matches=MatchRules(**{f"{key}_ms": value for key, value in matches.items()}),
         deliveries=DeliveryRules(**{f"{key}_ms": value for key, value in deliveries.items()}),
-        playfun=PlayFun(**{key: text.rstrip("/") for key, text in playfun.items()}),
+        playfun=msgspec.convert(playfun, PlayFun),
         openid=msgspec.convert(openid, OpenIdRules),
     )
     _check_lease(settings.timers, file)
@@ -226,14 +231,29 @@ def _links_of_variables(environ: Mapping[str, str], problems: list[str]) -> dict
     return rules
 
 
-def _playfun(table: Table) -> dict[str, str]:
-    return {key: table.text(key, _images_url_problem) for key in PLAYFUN_KEYS if key in table}
+def _playfun(table: Table) -> dict[str, Any]:
+    rules: dict[str, Any] = {
+        "images_per_developer": table.integer(
+            "images_per_developer", minimum=0, maximum=IMAGES_MAX, default=IMAGES_PER_DEVELOPER
+        )
+    }
+    if "images_url" in table:
+        rules["images_url"] = table.text("images_url", _images_url_problem).rstrip("/")
+    return rules
 
 
-def _playfun_of_variables(environ: Mapping[str, str], problems: list[str]) -> dict[str, str]:
-    given = _variables(environ, _PLAYFUN, PLAYFUN_KEYS, problems)
-    problems += [f"{_PLAYFUN}{key.upper()}: {problem}" for key, text in given.items() if (problem := _images_url_problem(text))]
-    return given
+def _playfun_of_variables(environ: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    given, rules = _variables(environ, _PLAYFUN, PLAYFUN_KEYS, problems), dict[str, Any]()
+    if (text := given.get("images_url")) is not None:
+        rules["images_url"] = text.rstrip("/")
+        problem = _images_url_problem(text)
+        problems += [f"{_PLAYFUN}IMAGES_URL: {problem}"] if problem else []
+    if (text := given.get("images_per_developer")) is not None:
+        if _NUMBER.fullmatch(text) and int(text) <= IMAGES_MAX:
+            rules["images_per_developer"] = int(text)
+        else:
+            problems.append(f"{_PLAYFUN}IMAGES_PER_DEVELOPER: expected 0 to {IMAGES_MAX}, not {text!r}")
+    return rules
 
 
 def _images_url_problem(text: str) -> str | None:

@@ -2,11 +2,6 @@
 
 import asyncio
 import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -15,6 +10,8 @@ from playclock.blobs.base import CHUNK_BYTES, Blobs, BlobsError, BlobsUnavailabl
 from playclock.blobs.folder import FolderBlobs
 from playclock.blobs.urls import blobs_beside, open_blobs
 
+from tests.blobs.s3_server import serve_s3
+
 DEADLINE_SEC = 60
 LARGE = bytes(range(256)) * (CHUNK_BYTES // 256) * 3 + b"the rest"
 
@@ -22,28 +19,8 @@ LARGE = bytes(range(256)) * (CHUNK_BYTES // 256) * 3 + b"the rest"
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve S3 on this machine, with a bucket."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("s3") / "log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=output, stderr=output
-        )
-    endpoint = f"http://127.0.0.1:{port}"
-    try:
-        until = time.monotonic() + DEADLINE_SEC
-        while True:
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < until, log.read_text()
-            try:
-                urllib.request.urlopen(urllib.request.Request(f"{endpoint}/pictures", method="PUT"), timeout=5).close()
-                break
-            except urllib.error.URLError:
-                time.sleep(0.05)
+    with serve_s3(tmp_path_factory.mktemp("s3") / "log") as endpoint:
         yield endpoint
-    finally:
-        server.kill()
-        server.wait()
 
 
 @pytest.fixture(params=["memory", "folder", "s3"])
@@ -79,6 +56,15 @@ class TestEveryOne:
     async def test_says_whether_a_blob_is_new(self, blobs: Blobs) -> None:
         assert [await blobs.put("abc", b"the same") for _ in range(3)] == [True, False, False]
         assert await read(blobs, "abc") == b"the same"
+
+    async def test_lets_a_blob_be_gone_and_come_back(self, blobs: Blobs) -> None:
+        await blobs.remove("0f0f.png")
+        await blobs.put("0f0f.png", LARGE)
+        await blobs.remove("0f0f.png")
+        await blobs.remove("0f0f.png")
+        assert (await blobs.size("0f0f.png"), await read(blobs, "0f0f.png")) == (None, None)
+        assert await blobs.put("0f0f.png", LARGE)
+        assert await read(blobs, "0f0f.png") == LARGE
 
     async def test_takes_many_of_one_name_at_once(self, blobs: Blobs) -> None:
         await asyncio.gather(*(blobs.put("abc", LARGE) for _ in range(8)))

@@ -69,6 +69,7 @@ def test_the_playwave_table_is_as_documented() -> None:
         "RATE_LIMITED": (429, "RATE_LIMITED"),
         "TOO_MANY_TRANSFERS": (429, "TOO_MANY_TRANSFERS"),
         "TOO_MANY_KEYS": (429, "TOO_MANY_KEYS"),
+        "TOO_MANY_IMAGES": (429, "TOO_MANY_IMAGES"),
         "NO_ARCHIVE": (503, "SERVICE_UNAVAILABLE"),
         "ARCHIVE_UNAVAILABLE": (503, "SERVICE_UNAVAILABLE"),
         "SESSION_ENDED": (410, "SESSION_ENDED"),

@@ -1,4 +1,4 @@
-"""What a blob store does. Blobs are written once: whoever writes a name again writes the same bytes."""
+"""What a blob store does. Whoever writes a name again writes the same bytes."""
 
 import re
 from collections.abc import AsyncIterator
@@ -36,6 +36,9 @@ class Blobs(Protocol):
 
     async def size(self, name: str) -> int | None:
         """Return how many bytes a blob has; None where there is none."""
+
+    async def remove(self, name: str) -> None:
+        """Let a blob be gone. One that is not there is no error; who reads it at that moment may get all of it or a failure."""
 
     def reading(self, name: str) -> AbstractAsyncContextManager[Blob | None]:
         """Open a blob, to be read bit by bit; None where there is none."""

@@ -43,6 +43,11 @@ class FolderBlobs:
         path = self._path(name)
         return await _in_a_thread(lambda: _size(path))
 
+    async def remove(self, name: str) -> None:
+        """Let a blob be gone. Who reads it goes on to its end."""
+        path = self._path(name)
+        await _in_a_thread(lambda: path.unlink(missing_ok=True))
+
     @asynccontextmanager
     async def reading(self, name: str) -> AsyncIterator[Blob | None]:
         """Open a blob; None where there is none."""

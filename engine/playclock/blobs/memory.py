@@ -23,6 +23,10 @@ class MemoryBlobs:
         data = self._blobs.get(check_name(name))
         return None if data is None else len(data)
 
+    async def remove(self, name: str) -> None:
+        """Let a blob be gone."""
+        self._blobs.pop(check_name(name), None)
+
     @asynccontextmanager
     async def reading(self, name: str) -> AsyncIterator[Blob | None]:
         """Open a blob; None where there is none."""

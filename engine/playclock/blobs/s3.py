@@ -1,7 +1,7 @@
 """Blobs in a bucket of S3, or of what speaks like it."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 
 from obstore.exceptions import BaseError
@@ -43,6 +43,12 @@ class S3Blobs:
                 return (await self._store.head_async(name))["size"]
             except FileNotFoundError:
                 return None
+
+    async def remove(self, name: str) -> None:
+        """Let a blob be gone."""
+        check_name(name)
+        with _telling(), suppress(FileNotFoundError):
+            await self._store.delete_async(name)
 
     @asynccontextmanager
     async def reading(self, name: str) -> AsyncIterator[Blob | None]:

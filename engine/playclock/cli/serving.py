@@ -133,6 +133,7 @@ async def _serve(plan: Plan, stopping: Stopping, parts: contextlib.AsyncExitStac
             limits=plan.settings.limits,
             links=plan.settings.links,
             images=images,
+            images_per_developer=plan.settings.playfun.images_per_developer,
             shares_limits=True if plan.shares else None,
             sealer=_sealer(plan),
             wallet=plan.settings.wallet,

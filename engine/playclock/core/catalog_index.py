@@ -9,6 +9,7 @@ from typing import Final
 
 from playclock.core.catalog import NUMBER_MAX, Game
 from playclock.core.gamelist import Orders, Page, Place, Query
+from playclock.core.images import name_in
 
 MANY: Final = 1_000
 """So many changed games at once are not put into the orders one by one: all are sorted anew, which is quicker then."""
@@ -27,6 +28,7 @@ class Catalog:
         self._by_token: dict[str, set[str]] = {}
         self._by_owner: dict[str, set[str]] = {}
         self._by_creator: dict[str, set[str]] = {}
+        self._by_image: dict[str, set[str]] = {}
         self._number_max = 0
         self._listed = Orders()
         self._visible = Orders()
@@ -71,6 +73,10 @@ class Catalog:
         """Yield numbers that no game has or had: upwards from the highest, then what is left below."""
         yield from range(self._number_max + 1, NUMBER_MAX + 1)
         yield from (number for number in range(1, self._number_max) if number not in self._by_number)
+
+    def names_image(self, name: str) -> bool:
+        """Whether a game that was not deleted names an image of ours, as its own or as one of a token's."""
+        return name in self._by_image
 
     def owned_by(self, owner_id: str) -> frozenset[str]:
         """Return the ids of a developer's games."""
@@ -140,3 +146,6 @@ class Catalog:
         if game.creator_id:
             yield self._by_creator, game.creator_id
         yield from ((self._by_token, token.id) for token in game.tokens)
+        for url in (game.image_url, game.cover_image_url, *(token.image_url for token in game.tokens)):
+            if (name := name_in(url)) is not None:
+                yield self._by_image, name

@@ -285,6 +285,16 @@ def ownership_claim_key(game_id: str, developer_id: str) -> str:
     return f"00:ownershipclaim:{_digest('ownership claim', game_id, developer_id)}"
 
 
+def image_key(name: str) -> str:
+    """Return the key of the record that says of an image why it is kept. It lies with all games' records."""
+    return f"00:image:{name}"
+
+
+def image_use_key(developer_id: str) -> str:
+    """Return the key of the record that counts a developer's images. It lies with theirs."""
+    return f"00:imageuse:{developer_id}"
+
+
 def kind_of(key: str) -> str:
     """Return the kind of the record that lies under a key."""
     return key.split(":", 2)[1]

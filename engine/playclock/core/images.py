@@ -33,6 +33,9 @@ SUPPORTED: Final = "jpeg, jpg, png, gif, webp"
 """As the documents list them."""
 
 _DATA_URI: Final = re.compile(rb"data:image/([a-z0-9][a-z0-9.+-]{0,30});base64,", re.ASCII | re.IGNORECASE)
+_NAME_LENGTH: Final = 68
+"""The shortest a name is: 64 digits and an extension of three letters."""
+_NAME: Final = re.compile(r"(?<![0-9a-z])[0-9a-f]{64}\.(?:jpg|png|gif|webp)(?![0-9a-zA-Z])", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -91,6 +94,12 @@ class Examined(msgspec.Struct, frozen=True):
 def unsupported(name: str) -> ImageProblem:
     """Return what is told of a format that is not kept."""
     return ImageProblem(UNSUPPORTED_FORMAT, f"Unsupported image format: {name}. Supported formats: {SUPPORTED}")
+
+
+def name_in(url: str) -> str | None:
+    """Return the name of an image of ours that an address ends in, whatever it begins with; None for any other address."""
+    found = _NAME.search(url) if len(url) >= _NAME_LENGTH else None
+    return None if found is None else found[0]
 
 
 def read_data_uri(uri: bytes) -> bytes | ImageProblem:

@@ -9,6 +9,7 @@ from typing import Final, Self
 
 from playclock.clock import Clock, ManualClock, SystemClock
 from playclock.core.delivery import DeliveryRules
+from playclock.core.kept_images import IMAGES_PER_DEVELOPER
 from playclock.core.limits import LimitRules
 from playclock.core.links import LinkRules
 from playclock.core.match import MatchRules
@@ -30,6 +31,7 @@ from playclock.engine.games import Games
 from playclock.engine.heartbeats import Heartbeats
 from playclock.engine.history import FilledArchive, History, NoHistory
 from playclock.engine.images import Images, NoImages
+from playclock.engine.kept_images import KeptImages
 from playclock.engine.keys import Keys
 from playclock.engine.keyuses import KeyUses
 from playclock.engine.launches import Launches
@@ -97,6 +99,7 @@ class Engine:
         read_keys: ReadKeys | None = None,
         openid: OpenIdRules | None = None,
         images: Images | None = None,
+        images_per_developer: int = IMAGES_PER_DEVELOPER,
         matches: MatchRules | None = None,
         send: Send | None = None,
         deliveries: DeliveryRules | None = None,
@@ -108,9 +111,9 @@ class Engine:
         counted of limits is shared with other processes if `shares_limits`; left out, where the store lies on a server that
         many can share. `sealer` encrypts secrets in the store; without one they lie there as they are. `wallet` is how long
         its agents have; `post` takes callbacks to them: without it nobody can bet. `images` keeps pictures of games; without it
-        there are none. `read_keys` reads games' pages: without it nobody can prove to own a game. `matches` is how long
-        matches may take. `send` takes to games' servers what they are told of matches: without it they are not told;
-        `deliveries` is how long that may take.
+        there are none; of each developer it keeps as many as `images_per_developer` says. `read_keys` reads games' pages:
+        without it nobody can prove to own a game. `matches` is how long matches may take. `send` takes to games' servers what
+        they are told of matches: without it they are not told; `deliveries` is how long that may take.
         """
         self.clock = clock or SystemClock()
         self.timers = timers or Timers()
@@ -164,11 +167,17 @@ class Engine:
             matches or MatchRules(),
             Sender(context, self.openid, self.signatures, send, deliveries or DeliveryRules()),
         )
+        self.kept_images = KeptImages(context, self.catalog, images or NoImages(), per_developer=images_per_developer)
         self.sweeper = Sweeper(
-            context, self.launches, self.transfers, bets=bets, player_sessions=self.player_sessions, matches=self.matches
+            context,
+            self.launches,
+            self.transfers,
+            bets=bets,
+            player_sessions=self.player_sessions,
+            matches=self.matches,
+            kept_images=self.kept_images,
         )
         self.closer = Closer(context, self.partners)
-        self.images: Final[Images] = images or NoImages()
         self.draining = False
         """Whether health checks should send new callers elsewhere."""
         self.store_answers = True
@@ -191,6 +200,7 @@ class Engine:
                 "deliveries": (SWEEP_SEC, self.matches.pushing.begin),
                 "estate": (REFRESH_SEC, self.estate.refresh),
                 "limits": (SHARE_SEC, self.limits.share),
+                "images": (SWEEP_SEC, self.kept_images.remove),
                 "uses": (USES_SEC, self.key_uses.write),
             }
             self.counts.failed_jobs.update(dict.fromkeys(jobs, 0))
@@ -220,6 +230,11 @@ class Engine:
         await self.matches.settling.close()
         await self.partners.close()
 
+    @property
+    def images(self) -> Images:
+        """Where pictures of games lie."""
+        return self.kept_images.images
+
     def is_late(self) -> bool:
         """Whether this process may have been stopped, so that `catch_up` has to run before any call is answered."""
         return self._pulse.is_late(self.clock.now_ms())
@@ -248,6 +263,7 @@ class Engine:
             await self.matches.settling.finish()
             await self.matches.pushing.begin()
             await self.matches.pushing.finish()
+            await self.kept_images.remove()
             await self.key_uses.write()
             if self.archive is not None:
                 await self.archive.project()

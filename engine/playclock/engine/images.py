@@ -1,6 +1,6 @@
 """Pictures of games, as the engine's users ask for them. What keeps them is `playclock.images`, which needs extras."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
@@ -29,11 +29,21 @@ class OpenImage(msgspec.Struct, frozen=True):
     chunks: AsyncIterator[bytes]
 
 
+Note = Callable[[str], Awaitable[None]]
+"""Is told the name of an image before that is stored."""
+
+
 class Images(Protocol):
     """Keeps pictures."""
 
-    async def put(self, chunks: AsyncIterator[bytes], *, is_data_uri: bool) -> StoredImage:
-        """Keep a picture that arrives bit by bit. Raises InvalidImage, BadRequest, NoImages, ImagesAway."""
+    async def put(self, chunks: AsyncIterator[bytes], *, is_data_uri: bool, note: Note) -> StoredImage:
+        """Keep a picture that arrives bit by bit.
+
+        Raises InvalidImage, BadRequest, NoImages, ImagesAway, and what `note` raises.
+        """
+
+    async def remove(self, name: str) -> None:
+        """Keep what lies under a name no more, if there is something. Raises ImagesAway."""
 
     async def get(self, name: str) -> StoredImage:
         """Return what is kept under a name. Raises ImageNotFound, ImagesAway."""
@@ -48,9 +58,13 @@ class Images(Protocol):
 class NoImages:
     """Keeps none."""
 
-    async def put(self, chunks: AsyncIterator[bytes], *, is_data_uri: bool) -> StoredImage:  # noqa: ARG002
+    async def put(self, chunks: AsyncIterator[bytes], *, is_data_uri: bool, note: Note) -> StoredImage:  # noqa: ARG002
         """Raise NoImages."""
         raise errors.NoImages("this server keeps no images: its operator names a place for them by --blobs")
+
+    async def remove(self, name: str) -> None:  # noqa: ARG002
+        """Raise ImagesAway: a server that keeps none cannot tell what another one keeps."""
+        raise errors.ImagesAway("this server keeps no images")
 
     async def get(self, name: str) -> StoredImage:  # noqa: ARG002
         """Raise ImageNotFound."""

@@ -15,6 +15,7 @@ from playclock.core.delivery import Delivery
 from playclock.core.escrow import Payout
 from playclock.core.identifiers import KnownPlayer
 from playclock.core.ids import kind_of
+from playclock.core.kept_images import ImageUse, KeptImage
 from playclock.core.launch import Launch, Seat
 from playclock.core.match import Match
 from playclock.core.ott import Ott
@@ -58,6 +59,8 @@ PLAYERS: Final = Codec(KnownPlayer)
 POINTS: Final = Codec(PlayerPoints)
 LEADERS: Final = Codec(Leaders)
 PLAYER_SESSIONS: Final = Codec(PlayerSession)
+KEPT_IMAGES: Final = Codec(KeptImage)
+IMAGE_USES: Final = Codec(ImageUse)
 
 _CODECS: Final[Mapping[str, Codec[Any]]] = {
     "session": SESSIONS,
@@ -88,6 +91,8 @@ _CODECS: Final[Mapping[str, Codec[Any]]] = {
     "points": POINTS,
     "leaders": LEADERS,
     "playersession": PLAYER_SESSIONS,
+    "image": KEPT_IMAGES,
+    "imageuse": IMAGE_USES,
 }
 
 T = TypeVar("T")

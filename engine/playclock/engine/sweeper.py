@@ -1,6 +1,8 @@
 """The sweeper hastens the bookkeeping of what time has decided already. It decides nothing."""
 
-from typing import Final
+from typing import Final, TypeVar
+
+import msgspec
 
 from playclock.core import moves
 from playclock.core import session as core
@@ -10,6 +12,7 @@ from playclock.core.session import State
 from playclock.core.wallet import Bet
 from playclock.engine.bets import Bets
 from playclock.engine.context import Context
+from playclock.engine.kept_images import KeptImages
 from playclock.engine.launches import Launches
 from playclock.engine.matches import Matches
 from playclock.engine.player_sessions import PlayerSessions
@@ -22,6 +25,8 @@ SWEPT_MAX: Final = 2_000
 """How many records one tick deals with, so that a mass expiry never holds up the calls of the living."""
 COMMIT_MAX: Final = 100
 """How many records share a commit."""
+
+T = TypeVar("T")
 
 
 class Sweeper:
@@ -36,6 +41,7 @@ class Sweeper:
         bets: Bets,
         player_sessions: PlayerSessions,
         matches: Matches,
+        kept_images: KeptImages,
     ) -> None:
         self._context = context
         self._launches = launches
@@ -43,6 +49,7 @@ class Sweeper:
         self._bets = bets
         self._player_sessions = player_sessions
         self._matches = matches
+        self._kept_images = kept_images
         self._first = 0
         self.swept = 0
         """How many records were dealt with."""
@@ -82,40 +89,39 @@ class Sweeper:
         return swept
 
     async def _sweep(self, partition: int, now_ms: int, keys: list[str]) -> None:
-        unconfirmed: list[str] = []
-        rollbacks: list[Bet] = []
-        unsettled: list[str] = []
-        deliveries: list[Delivery] = []
-
-        async def decision(work: Work) -> None:
-            unconfirmed.clear()
-            rollbacks.clear()
-            unsettled.clear()
-            deliveries.clear()
+        async def decision(work: Work) -> _Found:
+            found = _Found()
             await work.prefetch(*keys)
             for key in keys:
-                if kind_of(key) == "session":
-                    await self._sweep_session(work, key, unconfirmed)
-                elif kind_of(key) == "launch":
-                    await self._launches.sweep(work, key)
-                elif kind_of(key) == "transfer":
-                    await self._transfers.sweep(work, key)
-                elif kind_of(key) == "bet":
-                    bet = await self._bets.sweep(work, key)
-                    rollbacks.extend([] if bet is None else [bet])
-                elif kind_of(key) == "playersession":
-                    await self._player_sessions.sweep(work, key)
-                elif kind_of(key) == "match" and await self._matches.sweep(work, key):
-                    unsettled.append(id_in(key))
-                elif kind_of(key) == "delivery":
-                    delivery = await self._matches.notices.take(work, key)
-                    deliveries.extend([] if delivery is None else [delivery])
+                await self._look(work, key, found)
+            return found
 
-        await self._context.turns.decide(partition, now_ms, decision)
-        self._context.unconfirmed.extend(unconfirmed)
-        self._context.rollbacks.extend(rollbacks)
-        self._context.unsettled.extend(unsettled)
-        self._context.deliveries.extend(deliveries)
+        found = await self._context.turns.decide(partition, now_ms, decision)
+        self._context.unconfirmed.extend(found.unconfirmed)
+        self._context.rollbacks.extend(found.rollbacks)
+        self._context.unsettled.extend(found.unsettled)
+        self._context.deliveries.extend(found.deliveries)
+        self._kept_images.going(found.going)
+
+    async def _look(self, work: Work, key: str, found: "_Found") -> None:
+        """Deal with one record, and note what has to be done besides once that is committed."""
+        match kind_of(key):
+            case "session":
+                await self._sweep_session(work, key, found.unconfirmed)
+            case "launch":
+                await self._launches.sweep(work, key)
+            case "transfer":
+                await self._transfers.sweep(work, key)
+            case "bet":
+                _note(found.rollbacks, await self._bets.sweep(work, key))
+            case "playersession":
+                await self._player_sessions.sweep(work, key)
+            case "image":
+                _note(found.going, await self._kept_images.sweep(work, key))
+            case "match":
+                _note(found.unsettled, id_in(key) if await self._matches.sweep(work, key) else None)
+            case "delivery":
+                _note(found.deliveries, await self._matches.notices.take(work, key))
 
     async def _sweep_session(self, work: Work, key: str, unconfirmed: list[str]) -> None:
         session = await work.read(SESSIONS, key)
@@ -134,3 +140,18 @@ class Sweeper:
             # Ended and still filed: nothing does that, and nothing may make the sweeper come back for ever.
             retain_until_ms = work.now_ms + self._context.timers.tombstone_retention_ms
             work.write(key, session, due_ms=None, retain_until_ms=retain_until_ms)
+
+
+class _Found(msgspec.Struct):
+    """What has to be done once the decision is committed that found it."""
+
+    unconfirmed: list[str] = msgspec.field(default_factory=list)
+    rollbacks: list[Bet] = msgspec.field(default_factory=list)
+    unsettled: list[str] = msgspec.field(default_factory=list)
+    deliveries: list[Delivery] = msgspec.field(default_factory=list)
+    going: list[str] = msgspec.field(default_factory=list)
+
+
+def _note(notes: list[T], found: T | None) -> None:
+    if found is not None:
+        notes.append(found)

@@ -20,7 +20,7 @@ from playclock.core.images import (
     name_of,
     read_data_uri,
 )
-from playclock.engine.images import OpenImage, StoredImage
+from playclock.engine.images import Note, OpenImage, StoredImage
 from playclock.errors import BadRequest, ImageNotFound, ImagesAway, InvalidImage
 from playclock.images.cleaning import Cleaned, clean
 
@@ -33,6 +33,7 @@ DRAINED_BYTES_MAX: Final = 4 * FILE_BYTES_MAX
 """How much of what is too large is thrown away before it is refused: gRPC's clients often miss an answer while they send."""
 STORED: Final = "stored"
 KNOWN: Final = "known"
+REMOVED: Final = "removed"
 
 
 class ImageKeeper:
@@ -47,8 +48,8 @@ class ImageKeeper:
         self._uploads = 0
         self._outcomes: dict[str, int] = {}
 
-    async def put(self, chunks: AsyncIterator[bytes], *, is_data_uri: bool) -> StoredImage:
-        """Keep an image that arrives bit by bit. Raises InvalidImage, BadRequest, ImagesAway."""
+    async def put(self, chunks: AsyncIterator[bytes], *, is_data_uri: bool, note: Note) -> StoredImage:
+        """Keep an image that arrives bit by bit. Raises InvalidImage, BadRequest, ImagesAway, and what `note` raises."""
         if self._uploads >= UPLOADS_MAX:
             raise ImagesAway("too many images are on their way")
         self._uploads += 1
@@ -63,9 +64,16 @@ class ImageKeeper:
             self._count(judged.name)
             raise InvalidImage(judged.message, problem=judged.name)
         cleaned, name = judged
+        await note(name)
         with _blobs_may_be_away():
             self._count(STORED if await self._blobs.put(name, cleaned.data) else KNOWN)
         return self._image(name, cleaned.format, len(cleaned.data), cleaned.width, cleaned.height)
+
+    async def remove(self, name: str) -> None:
+        """Keep what lies under a name no more, if there is something. Raises ImagesAway."""
+        with _blobs_may_be_away():
+            await self._blobs.remove(name)
+        self._count(REMOVED)
 
     async def get(self, name: str) -> StoredImage:
         """Return what is kept under a name. Raises ImageNotFound, ImagesAway."""
@@ -87,7 +95,7 @@ class ImageKeeper:
                 yield OpenImage(self._image(name, kept, blob.size_bytes), blob.chunks)
 
     def outcomes(self) -> Mapping[str, int]:
-        """Return how many images that were offered were stored, known, or refused for which problem."""
+        """Return how many images were stored, known when they were offered, refused for which problem, and removed."""
         return self._outcomes
 
     async def close(self) -> None:

@@ -68,7 +68,7 @@ POINTS_EXCEEDED: Final = counter("points_exceeded", "Points and player sessions 
 PLAYER_SESSIONS: Final = counter("player_sessions", "Session tokens that were issued to players.")
 WATCHERS: Final = gauge("watchers", "Streams that watch sessions or matches now.")
 
-IMAGES: Final = counter("images", "Images that were offered: stored, known before, or refused for what.", "outcome")
+IMAGES: Final = counter("images", "Images: stored, known when they were offered, refused for what, or removed.", "outcome")
 
 SWEPT: Final = counter("sweeper_swept", "Records that were due and dealt with.")
 DROPPED: Final = counter("sweeper_dropped", "Records and events that the store dropped because their retention was over.")

@@ -28,8 +28,9 @@ class ImageServicer:
 
     def __init__(self, engine: Engine) -> None:
         self._images = engine.images
+        self._kept = engine.kept_images
 
-    async def PutImage(self, requests: AsyncIterator[PutImageRequest], call: Call) -> PutImageResponse:  # noqa: ARG002
+    async def PutImage(self, requests: AsyncIterator[PutImageRequest], call: Call) -> PutImageResponse:
         """Keep an image."""
         try:
             async with asyncio.timeout(FIRST_SEC):
@@ -37,7 +38,9 @@ class ImageServicer:
         except TimeoutError:
             raise BadRequest({"chunk": f"nothing arrived within {FIRST_SEC:g} s"}) from None
         check(encoding=None if first.encoding in ImageEncoding.values() else "expected a known encoding")
-        stored = await self._images.put(_pieces(first, requests), is_data_uri=first.encoding == IMAGE_ENCODING_DATA_URI)
+        stored = await self._kept.put(
+            call.caller, _pieces(first, requests), is_data_uri=first.encoding == IMAGE_ENCODING_DATA_URI
+        )
         return PutImageResponse(image=_message(stored))
 
     async def GetImage(self, request: GetImageRequest, call: Call) -> AsyncIterator[GetImageResponse]:  # noqa: ARG002

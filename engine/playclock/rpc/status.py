@@ -68,6 +68,7 @@ CODES: Final[dict[type[EngineError], grpc.StatusCode]] = {
     errors.TransactionIdReused: grpc.StatusCode.ALREADY_EXISTS,
     errors.TooManyTransfers: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.RateLimited: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.TooManyImages: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.TooManyKeys: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.CursorExpired: grpc.StatusCode.OUT_OF_RANGE,
     errors.TooMuchContention: grpc.StatusCode.ABORTED,

@@ -338,6 +338,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "MATCH_TOKEN_EXPIRED", "domain": "playclock"}
     """
+    ERROR_REASON_TOO_MANY_IMAGES: _ErrorReason.ValueType  # 70
+    """As many images of the developer are kept as can be.
+
+        {"reason": "TOO_MANY_IMAGES", "domain": "playclock", "metadata": {"images_max": "1000"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason names what went wrong. It travels as the reason of a google.rpc.ErrorInfo whose domain is "playclock", without
@@ -660,5 +665,10 @@ ERROR_REASON_MATCH_TOKEN_EXPIRED: ErrorReason.ValueType  # 67
 """The match token's time is over: lead the player through a new launch URL.
 
     {"reason": "MATCH_TOKEN_EXPIRED", "domain": "playclock"}
+"""
+ERROR_REASON_TOO_MANY_IMAGES: ErrorReason.ValueType  # 70
+"""As many images of the developer are kept as can be.
+
+    {"reason": "TOO_MANY_IMAGES", "domain": "playclock", "metadata": {"images_max": "1000"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -56,12 +56,12 @@ class ImageServiceServicer:
 
         The format is that of the contents, whatever the file is called: JPEG, PNG, GIF or WebP. At most 10 MiB are taken, 5 MiB of what
         a data URI holds, 16777216 pixels, and of an animation 500 frames of 33554432 pixels in all. All of it has to arrive within
-        30 seconds.
+        30 seconds. It stays for a day at least, and for as long as a game names it.
 
         Callable by developers, operators and services.
 
         Errors: INVALID_ARGUMENT (INVALID_IMAGE: the message is play.fun's where its documents have one, the metadata names the problem;
-        BAD_REQUEST), UNIMPLEMENTED (NO_IMAGES), UNAVAILABLE (IMAGES_UNAVAILABLE).
+        BAD_REQUEST), RESOURCE_EXHAUSTED (TOO_MANY_IMAGES) for a developer, UNIMPLEMENTED (NO_IMAGES), UNAVAILABLE (IMAGES_UNAVAILABLE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

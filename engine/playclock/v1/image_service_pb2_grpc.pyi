@@ -38,12 +38,12 @@ class ImageServiceStub:
 
     The format is that of the contents, whatever the file is called: JPEG, PNG, GIF or WebP. At most 10 MiB are taken, 5 MiB of what
     a data URI holds, 16777216 pixels, and of an animation 500 frames of 33554432 pixels in all. All of it has to arrive within
-    30 seconds.
+    30 seconds. It stays for a day at least, and for as long as a game names it.
 
     Callable by developers, operators and services.
 
     Errors: INVALID_ARGUMENT (INVALID_IMAGE: the message is play.fun's where its documents have one, the metadata names the problem;
-    BAD_REQUEST), UNIMPLEMENTED (NO_IMAGES), UNAVAILABLE (IMAGES_UNAVAILABLE).
+    BAD_REQUEST), RESOURCE_EXHAUSTED (TOO_MANY_IMAGES) for a developer, UNIMPLEMENTED (NO_IMAGES), UNAVAILABLE (IMAGES_UNAVAILABLE).
     """
     GetImage: _grpc.UnaryStreamMultiCallable[_image_service_pb2.GetImageRequest, _image_service_pb2.GetImageResponse]
     """Hands out an image, bit by bit; the first message has no bits but tells what there is.
@@ -63,12 +63,12 @@ class ImageServiceAsyncStub(ImageServiceStub):
 
     The format is that of the contents, whatever the file is called: JPEG, PNG, GIF or WebP. At most 10 MiB are taken, 5 MiB of what
     a data URI holds, 16777216 pixels, and of an animation 500 frames of 33554432 pixels in all. All of it has to arrive within
-    30 seconds.
+    30 seconds. It stays for a day at least, and for as long as a game names it.
 
     Callable by developers, operators and services.
 
     Errors: INVALID_ARGUMENT (INVALID_IMAGE: the message is play.fun's where its documents have one, the metadata names the problem;
-    BAD_REQUEST), UNIMPLEMENTED (NO_IMAGES), UNAVAILABLE (IMAGES_UNAVAILABLE).
+    BAD_REQUEST), RESOURCE_EXHAUSTED (TOO_MANY_IMAGES) for a developer, UNIMPLEMENTED (NO_IMAGES), UNAVAILABLE (IMAGES_UNAVAILABLE).
     """
     GetImage: _aio.UnaryStreamMultiCallable[_image_service_pb2.GetImageRequest, _image_service_pb2.GetImageResponse]  # type: ignore[assignment]
     """Hands out an image, bit by bit; the first message has no bits but tells what there is.
@@ -91,12 +91,12 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
 
         The format is that of the contents, whatever the file is called: JPEG, PNG, GIF or WebP. At most 10 MiB are taken, 5 MiB of what
         a data URI holds, 16777216 pixels, and of an animation 500 frames of 33554432 pixels in all. All of it has to arrive within
-        30 seconds.
+        30 seconds. It stays for a day at least, and for as long as a game names it.
 
         Callable by developers, operators and services.
 
         Errors: INVALID_ARGUMENT (INVALID_IMAGE: the message is play.fun's where its documents have one, the metadata names the problem;
-        BAD_REQUEST), UNIMPLEMENTED (NO_IMAGES), UNAVAILABLE (IMAGES_UNAVAILABLE).
+        BAD_REQUEST), RESOURCE_EXHAUSTED (TOO_MANY_IMAGES) for a developer, UNIMPLEMENTED (NO_IMAGES), UNAVAILABLE (IMAGES_UNAVAILABLE).
         """
 
     @_abc_1.abstractmethod

@@ -11,6 +11,7 @@ CODES: Final[Mapping[str, int]] = {
     "BAD_REQUEST": 400,
     "INVALID_IMAGE": 400,
     "POINTS_EXCEEDED": 400,
+    "TOO_MANY_IMAGES": 400,
     "INVALID_SIGNATURE": 401,
     "REQUEST_EXPIRED": 401,
     "PERMISSION_DENIED": 403,
@@ -49,7 +50,7 @@ _OF_STATUSES: Final[Mapping[int, str]] = {
 }
 """HTTP status -> the sentence, where the platform documents one for all that has it."""
 
-_OWN_WORDS: Final = frozenset({"INVALID_IMAGE", "OWNERSHIP_NOT_PROVEN"})
+_OWN_WORDS: Final = frozenset({"INVALID_IMAGE", "OWNERSHIP_NOT_PROVEN", "TOO_MANY_IMAGES"})
 """Reasons whose sentences are the engine's, to the letter."""
 _OF_CASES: Final = ("Unable to resolve playerId: ", "Total org rewards split ", "No image provided")
 """How sentences of the engine's begin that the platform documents for a single case."""

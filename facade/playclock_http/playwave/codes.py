@@ -74,6 +74,7 @@ CODES: Final[Codes] = {
     # Of images, which strangers fetch and no call of this dialect sends.
     "INVALID_IMAGE": (400, "BAD_REQUEST"),
     "IMAGE_NOT_FOUND": (404, "NOT_FOUND"),
+    "TOO_MANY_IMAGES": (429, "TOO_MANY_IMAGES"),
     "NO_IMAGES": (503, "SERVICE_UNAVAILABLE"),
     "IMAGES_UNAVAILABLE": (503, "SERVICE_UNAVAILABLE"),
     # The facade's own.
