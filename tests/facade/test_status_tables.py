@@ -1,7 +1,9 @@
 """The tables of codes, written out a second time: a change of one has to be meant."""
 
 import grpc
+import pytest
 from playclock.v1 import error_reason_pb2
+from playclock_http.playfun import codes as playfun
 from playclock_http.playwave.codes import CODES, LAUNCH_END_CODES, code_of
 from playclock_http.refusal import Refusal
 from playclock_http.status import HTTP_STATUS
@@ -114,3 +116,90 @@ def test_every_grpc_status_but_ok_has_an_http_status() -> None:
 def test_a_reason_of_a_newer_engine_falls_back_on_its_grpc_status() -> None:
     refusal = Refusal("MOON_IS_FULL", "", status=grpc.StatusCode.RESOURCE_EXHAUSTED)
     assert code_of(refusal, CODES) == (429, "RATE_LIMITED")
+
+
+def test_the_playfun_table_is_as_documented() -> None:
+    assert dict(playfun.CODES) == {
+        "BAD_REQUEST": 400,
+        "INVALID_IMAGE": 400,
+        "POINTS_EXCEEDED": 400,
+        "TOO_MANY_IMAGES": 400,
+        "INVALID_SIGNATURE": 401,
+        "REQUEST_EXPIRED": 401,
+        "PERMISSION_DENIED": 403,
+        "OWNERSHIP_NOT_PROVEN": 403,
+        "GAME_NOT_FOUND": 404,
+        "NOT_FOUND": 404,
+        "METHOD_NOT_ALLOWED": 405,
+        "REQUEST_TIMEOUT": 408,
+        "GAME_CHANGED": 409,
+        "REQUEST_ID_REUSED": 409,
+        "RATE_LIMITED": 429,
+        "INTERNAL": 500,
+        "INVALID_API_KEY": 500,
+        "IMAGES_UNAVAILABLE": 503,
+        "NO_IMAGES": 503,
+        "TOO_MANY_UPLOADS": 503,
+        "TOO_MUCH_CONTENTION": 503,
+        "STORE_UNAVAILABLE": 503,
+        "SHUTTING_DOWN": 503,
+    }
+
+
+def test_every_reason_of_the_playfun_table_is_the_engine_s_or_the_facade_s() -> None:
+    reasons = {name.removeprefix("ERROR_REASON_") for name in dict(error_reason_pb2.ErrorReason.items())}
+    assert playfun.CODES.keys() - reasons == {"NOT_FOUND", "METHOD_NOT_ALLOWED", "REQUEST_TIMEOUT", "TOO_MANY_UPLOADS"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "sentence"),
+    [
+        ("BAD_REQUEST", "Invalid request parameters: said"),
+        ("INVALID_IMAGE", "said"),
+        ("POINTS_EXCEEDED", "said"),
+        ("TOO_MANY_IMAGES", "said"),
+        ("INVALID_SIGNATURE", "Invalid or missing authentication"),
+        ("REQUEST_EXPIRED", "Invalid or missing authentication"),
+        ("PERMISSION_DENIED", "You do not have permission to perform this action"),
+        ("OWNERSHIP_NOT_PROVEN", "said"),
+        ("GAME_NOT_FOUND", "Game not found"),
+        ("NOT_FOUND", "said"),
+        ("METHOD_NOT_ALLOWED", "said"),
+        ("REQUEST_TIMEOUT", "said"),
+        ("GAME_CHANGED", "The game has been changed in the meantime"),
+        ("REQUEST_ID_REUSED", "The signature has been used for another request; sign each request anew"),
+        ("RATE_LIMITED", "Too many requests, please try again later"),
+        ("INTERNAL", "An error occurred while processing your request"),
+        ("INVALID_API_KEY", "An error occurred while processing your request"),
+        ("IMAGES_UNAVAILABLE", "Service Unavailable"),
+        ("NO_IMAGES", "Service Unavailable"),
+        ("TOO_MANY_UPLOADS", "Service Unavailable"),
+        ("TOO_MUCH_CONTENTION", "Service Unavailable"),
+        ("STORE_UNAVAILABLE", "Service Unavailable"),
+        ("SHUTTING_DOWN", "Service Unavailable"),
+    ],
+)
+def test_the_playfun_sentences_are_as_documented(reason: str, sentence: str) -> None:
+    status = {"BAD_REQUEST": grpc.StatusCode.INVALID_ARGUMENT}.get(reason, grpc.StatusCode.UNKNOWN)
+    assert playfun.sentence_of(Refusal(reason, "said", status=status)) == sentence
+
+
+@pytest.mark.parametrize(
+    ("field", "shown"),
+    [
+        ("entries[3].player", "points[3].playerId"),
+        ("play_url", "gameUrl"),
+        ("html_game", "isHTMLGame"),
+        ("image_url", "image"),
+        ("cover_image_url", "coverImage"),
+        ("page_token", "cursor"),
+        ("max_score_per_session", "maxScorePerSession"),
+    ],
+)
+def test_fields_are_called_in_playfun_as_its_documents_call_them(field: str, shown: str) -> None:
+    refusal = Refusal("BAD_REQUEST", "", status=grpc.StatusCode.INVALID_ARGUMENT, violations={field: "is wrong"})
+    assert playfun.sentence_of(refusal) == f"Invalid request parameters: {shown}: is wrong"
+
+
+def test_a_reason_that_playfun_does_not_know_goes_by_its_grpc_status() -> None:
+    assert playfun.status_of(Refusal("MOON_IS_FULL", "", status=grpc.StatusCode.RESOURCE_EXHAUSTED)) == 429
