@@ -9,7 +9,7 @@ from tests.playwave.conftest import ServerMaker
 from tests.playwave.server import Server
 
 from .callers import DEVELOPER, RIVAL, SECRET, TOO_MANY, UNAUTHORIZED, Developer, bad_request, refused
-from .estate import ESTATE
+from .estate import ESTATE, GAME, add_games
 
 HELPER: Final = "/user/hmac-signature"
 
@@ -58,6 +58,41 @@ class TestAuthorization:
         twice = [("Authorization", right), ("Authorization", right)]
         assert refused(await developer.server.client().get("/user/me", headers=twice)) == UNAUTHORIZED
         assert await developer.ask("GET", "/user/me", authorization=right) == {"id": DEVELOPER}
+
+
+class TestRepeats:
+    """What a signature is worth that comes again: to readers always the present, to writers the first answer."""
+
+    async def test_a_read_is_answered_anew_however_often_its_signature_comes(self, developer: Developer) -> None:
+        await add_games(developer.server)
+        path = f"/play/dev/points/{GAME}/{RIVAL}"
+        signed = developer.authorization("GET", path)
+        for number in range(1, 4):
+            body = {"gameApiKey": GAME, "points": [{"playerId": RIVAL, "points": 1}]}
+            await developer.ask("POST", "/play/dev/batch-save-points", json=body)
+            told = await developer.ask("GET", path, authorization=signed)
+            assert told["points"][0]["points"] == str(number)
+            developer.server.clock.advance(1)
+        other = await developer.send("GET", f"{path}?whatever=else", authorization=signed)
+        assert other.status_code == 200, "the query is not signed, and nothing of a read is remembered"
+
+    async def test_two_processes_that_sign_the_same_in_one_millisecond_are_one_request(self, developer: Developer) -> None:
+        await add_games(developer.server)
+        save = "/play/dev/batch-save-points"
+        at = developer.server.clock.now_ms()
+        first, second = (developer.authorization("POST", save, timestamp=at) for _ in range(2))
+        assert first == second
+        body = {"gameApiKey": GAME, "points": [{"playerId": RIVAL, "points": 5}]}
+        answers = [await developer.ask("POST", save, authorization=each, json=body) for each in (first, second)]
+        assert answers[0] == answers[1]
+        other = await developer.send(
+            "POST", save, authorization=second, json=body | {"points": [{"playerId": RIVAL, "points": 6}]}
+        )
+        assert refused(other)["statusCode"] == 409
+        developer.server.clock.advance(1)
+        await developer.ask("POST", save, authorization=developer.authorization("POST", save, timestamp=at + 1), json=body)
+        told = await developer.ask("GET", f"/play/dev/points/{GAME}/{RIVAL}")
+        assert told["points"][0]["points"] == "10"
 
 
 class TestHmacSignature:
