@@ -19,6 +19,7 @@ from playclock.core.openid import OpenIdRules
 from playclock.core.timers import Timers
 from playclock.engine import Engine
 from playclock.engine.images import Images
+from playclock.engine.ownership import ReadKeys
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.stores.base import Store
 from playclock.stores.urls import open_store
@@ -86,6 +87,7 @@ class Server:
         wrap_channel: Callable[[grpc.aio.Channel], grpc.aio.Channel] = lambda channel: channel,
         background: bool = False,
         images: Images | None = None,
+        read_keys: ReadKeys | None = None,
     ) -> None:
         self.clock = ManualClock()
         self.url = url
@@ -98,6 +100,7 @@ class Server:
         self._wrap_channel = wrap_channel
         self._background = background
         self._images = images
+        self._read_keys = read_keys
         self._in_memory: Store | None = None
         self._stack = contextlib.AsyncExitStack()
         self._clients: dict[str, httpx.AsyncClient] = {}
@@ -115,6 +118,7 @@ class Server:
                 timers=self._timers,
                 background=self._background,
                 images=self._images,
+                read_keys=self._read_keys,
                 openid=OpenIdRules(base_url=self.url),
             )
             self.engines.append(await self._stack.enter_async_context(engine))
