@@ -130,9 +130,11 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
 
 PURE: Final = frozenset(
     {
+        "array",
         "base64",
         "binascii",
         "bisect",
+        "collections",
         "collections.abc",
         "contextlib",
         "dataclasses",
@@ -146,6 +148,7 @@ PURE: Final = frozenset(
         "itertools",
         "json",
         "math",
+        "operator",
         "re",
         "typing",
         "urllib.parse",

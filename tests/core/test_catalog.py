@@ -1,7 +1,5 @@
 """The catalogue: the index in memory, who may have which number, and how followers learn what was changed."""
 
-from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -114,82 +112,10 @@ def test_a_catalogue_that_followed_changes_equals_one_that_was_read_anew(changes
 
 def vars_of(catalog: Catalog) -> dict[str, Any]:
     """Return all that a catalogue knows but its orders, and the highest number ever given: games may have given theirs up."""
-    return {name: value for name, value in vars(catalog).items() if name not in {"_number_max", "_listed", "_visible"}}
-
-
-WORDS = st.sampled_from(["", "a", "A", "ab", "b", "Straße", "STRASSE", "\u0130"])
-AMOUNTS = st.sampled_from(["", "0", "9.5", "10", "10.000001", "100.00"])
-LISTED = st.lists(
-    st.builds(
-        game,
-        st.integers(1, 30),
-        name=WORDS,
-        description=WORDS,
-        created_ms=st.integers(0, 3),
-        rewards_pool_usd=AMOUNTS,
-        rewards_allocated_usd=AMOUNTS,
-        daily_rewards_usd=AMOUNTS,
-        is_hidden=st.booleans(),
-        is_admin_hidden=st.sampled_from([False, False, True]),
-    ),
-    max_size=12,
-    unique_by=lambda each: each.id,
-)
-QUERIES = st.builds(
-    Query,
-    text=WORDS,
-    sort=st.sampled_from(Sort),
-    is_descending=st.booleans(),
-    games=st.none() | st.frozensets(st.integers(1, 30).map(lambda index: game(index).id), max_size=10),
-    with_hidden=st.booleans(),
-)
-
-
-def plainly(games: list[Game], query: Query) -> list[Game]:
-    """List games in the way that needs no thought."""
-    key: dict[Sort, Callable[[Game], Any]] = {
-        Sort.NAME: lambda each: each.name.casefold(),
-        Sort.CREATED: lambda each: each.created_ms,
-        Sort.NUMBER: lambda each: each.number,
-        Sort.REWARDS_POOL: lambda each: Decimal(each.rewards_pool_usd or 0),
-        Sort.REWARDS_ALLOCATED: lambda each: Decimal(each.rewards_allocated_usd or 0),
-        Sort.DAILY_REWARDS: lambda each: Decimal(each.daily_rewards_usd or 0),
-    }
-    found = [
-        each
-        for each in games
-        if (query.with_hidden or each.is_visible)
-        and (query.games is None or each.id in query.games)
-        and any(query.text.casefold() in text.casefold() for text in (each.name, each.description))
-    ]
-    return sorted(
-        found,
-        key=lambda each: (key[query.sort](each), each.id),
-        reverse=query.is_descending,
-    )
+    return {name: value for name, value in vars(catalog).items() if name not in {"_number_max", "_list"}}
 
 
 class TestPages:
-    @REPEATABLE
-    @given(LISTED, QUERIES, st.integers(0, 14), st.integers(1, 14))
-    def test_a_page_has_what_a_plain_list_has_there(self, games: list[Game], query: Query, offset: int, limit: int) -> None:
-        expected = plainly(games, query)
-        page = Catalog(games).page(query, offset=offset, limit=limit)
-        assert list(page.games) == expected[offset : offset + limit]
-        assert page.total == len(expected)
-        assert (page.last is None) == (offset + limit >= len(expected))
-
-    @REPEATABLE
-    @given(LISTED, QUERIES, st.integers(1, 4))
-    def test_pages_one_after_the_other_have_everything_once(self, games: list[Game], query: Query, limit: int) -> None:
-        catalog = Catalog(games)
-        page = catalog.page(query, limit=limit)
-        found = list(page.games)
-        while page.last is not None and len(found) <= len(games):
-            page = catalog.page(query, limit=limit, after=page.last)
-            found += page.games
-        assert found == plainly(games, query)
-
     def test_a_page_goes_on_where_the_last_one_ended_also_if_that_game_is_gone(self) -> None:
         catalog = Catalog([game(index) for index in range(1, 8)])
         for is_descending, expected in ((False, [4, 5]), (True, [2, 1])):
@@ -198,12 +124,6 @@ class TestPages:
             last = catalog.page(query, limit=3 if not is_descending else 5).last
             catalog.take([game(3, deleted_ms=5)], 2)
             assert [each.number for each in catalog.page(query, limit=2, after=last).games] == expected
-
-    def test_the_games_of_an_owner_and_those_with_numbers_are_found(self) -> None:
-        catalog = Catalog([game(1, owner_id="me"), game(2, owner_id="me", deleted_ms=5), game(3, owner_id="you")])
-        assert catalog.owned_by("me") == {game(1).id}
-        assert catalog.owned_by("nobody") == frozenset()
-        assert catalog.numbered([1, 2, 3, 4]) == {game(1).id, game(3).id}
 
 
 class TestNumbers:

@@ -88,7 +88,7 @@ async def test_what_an_agent_offers_is_changed_by_two_processes_at_once(world: "
     )
     await refreshed(world, elsewhere)
     for there in (world, elsewhere):
-        assert there.engine.games.offered_by(7) == there.engine.context.catalog.numbered(numbers)
+        assert there.engine.games.offered_by(7).numbers == frozenset(numbers)
 
 
 class TestFaults:

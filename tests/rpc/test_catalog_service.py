@@ -287,7 +287,7 @@ async def test_every_change_is_in_the_audit_trail_and_in_force_elsewhere(
     await games.offer(7, [game.number])
     await elsewhere.engine.estate.refresh()
     assert elsewhere.engine.context.catalog.games == world.engine.context.catalog.games
-    assert elsewhere.engine.games.offered_by(7) == {game.id}
+    assert elsewhere.engine.games.offered_by(7).numbers == {game.number}
     await games.delete(game.id)
     assert (await trail(world))[before:] == [
         ("CreateGame", f"game/{game.id}", "Seven"),

@@ -5,20 +5,17 @@ afterwards.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Set as AbstractSet
 
 from playclock.core.catalog import NUMBER_MAX, Game
-from playclock.core.gamelist import Orders, Page, Place, Query
+from playclock.core.gamelist import FEW, GameList, Page, Place, Query, Window
 from playclock.core.images import name_in
-
-MANY: Final = 1_000
-"""So many changed games at once are not put into the orders one by one: all are sorted anew, which is quicker then."""
 
 
 class Catalog:
     """All games at one revision, with what every call looks up."""
 
-    def __init__(self, games: Iterable[Game] = (), revision: int = 0) -> None:
+    def __init__(self, games: Iterable[Game] = (), revision: int = 0, listed: GameList | None = None) -> None:
         self.revision = revision
         self.games: dict[str, Game] = {}
         """The games that were not deleted, by their ids."""
@@ -30,14 +27,21 @@ class Catalog:
         self._by_creator: dict[str, set[str]] = {}
         self._by_image: dict[str, set[str]] = {}
         self._number_max = 0
-        self._listed = Orders()
-        self._visible = Orders()
-        self._take(games, revision, is_many=True)
+        self._list = GameList() if listed is None else listed
+        self.take(games, revision)
 
     def take(self, games: Iterable[Game], revision: int) -> None:
         """Take in games as the store has them at a revision. One that is known as it was later stays as it is known."""
-        games = list(games)
-        self._take(games, revision, is_many=len(games) >= MANY)
+        changed: dict[str, Game] = {}
+        for game in games:
+            known = self.known(game.id)
+            if known is None or known.revision <= game.revision:
+                self._forget(known)
+                self._learn(game)
+                changed[game.id] = game
+        listed = [game for game in changed.values() if game.deleted_ms is None]
+        self._list.change(listed, [game.id for game in changed.values() if game.deleted_ms is not None])
+        self.revision = max(self.revision, revision)
 
     def __contains__(self, game_id: object) -> bool:
         """Whether there is or was a game of that id."""
@@ -78,37 +82,38 @@ class Catalog:
         """Whether a game that was not deleted names an image of ours, as its own or as one of a token's."""
         return name in self._by_image
 
-    def owned_by(self, owner_id: str) -> frozenset[str]:
-        """Return the ids of a developer's games."""
-        return frozenset(self._by_owner.get(owner_id, ()))
-
     def developed_by(self, developer_id: str) -> frozenset[str]:
         """Return the ids of the games that a developer owns or created, but for those that an operator hides."""
         ids = self._by_owner.get(developer_id, set()) | self._by_creator.get(developer_id, set())
         return frozenset(game_id for game_id in ids if self.open_to_players(game_id) is not None)
 
-    def numbered(self, numbers: Iterable[int]) -> frozenset[str]:
-        """Return the ids of the games with these numbers, as far as there are any."""
-        ids = map(self._by_number.get, numbers)
-        return frozenset(game_id for game_id in ids if game_id in self.games)
+    def prepare(self, query: Query) -> Iterator[None]:
+        """Find what a page needs, a step of about a millisecond at a time. Others may change games between two steps.
+
+        Whoever asks for a page without it, or after games were changed, gets the same page in one long step.
+        """
+        return self._list.prepare(query, self._among(query))
 
     def page(self, query: Query, *, offset: int = 0, limit: int, after: Place | None = None) -> Page:
         """Return at most `limit` of the games that are asked for, `offset` of them after the place, or after the beginning."""
-        orders = self._listed if query.with_hidden else self._visible
-        return orders[query.sort].page(query, self.games, offset=offset, limit=limit, after=after)
+        window = Window(offset, limit, after, query.is_descending)
+        return self._list.page(query, window, self._among(query))
 
-    def _take(self, games: Iterable[Game], revision: int, *, is_many: bool) -> None:
-        for game in games:
-            known = self.known(game.id)
-            if known is None or known.revision <= game.revision:
-                self._forget(known, is_many=is_many)
-                self._learn(game, is_many=is_many)
-        if is_many:
-            self._listed = Orders(self.games.values())
-            self._visible = Orders(game for game in self.games.values() if game.is_visible)
-        self.revision = max(self.revision, revision)
+    def _among(self, query: Query) -> AbstractSet[str] | None:
+        """Return ids among which those of all games are that are asked for; None where they would have to be looked for."""
+        found: list[AbstractSet[str]] = []
+        if query.owner_id:
+            found.append(self._by_owner.get(query.owner_id, set()))
+        if query.developer_id:
+            owned, created = (names.get(query.developer_id, set()) for names in (self._by_owner, self._by_creator))
+            if (len(owned) + len(created)) * FEW < len(self.games):
+                found.append(owned | created)
+        if query.numbered is not None and len(query.numbered.numbers) * FEW < len(self.games):
+            ids = map(self._by_number.get, query.numbered.numbers)
+            found.append({game_id for game_id in ids if game_id is not None})
+        return min(found, key=len, default=None)
 
-    def _learn(self, game: Game, *, is_many: bool) -> None:
+    def _learn(self, game: Game) -> None:
         (self.games if game.deleted_ms is None else self.tombstones)[game.id] = game
         if game.number:
             self._by_number[game.number] = game.id
@@ -117,18 +122,10 @@ class Catalog:
             return
         for names, name in self._named(game):
             names.setdefault(name, set()).add(game.id)
-        if not is_many:
-            self._listed.add(game)
-            if game.is_visible:
-                self._visible.add(game)
 
-    def _forget(self, game: Game | None, *, is_many: bool) -> None:
+    def _forget(self, game: Game | None) -> None:
         if game is None:
             return
-        if game.deleted_ms is None and not is_many:
-            self._listed.remove(game)
-            if game.is_visible:
-                self._visible.remove(game)
         for names, name in self._named(game):
             ids = names.get(name, set())
             ids.discard(game.id)

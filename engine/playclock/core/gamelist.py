@@ -1,20 +1,29 @@
 """Games in the orders in which they are listed, page by page, and searched.
 
-Each order is kept sorted, so that a page costs what is on it and not what is before it. A search looks at the name and the
-description of every game: that is the one thing here whose cost grows with the number of games.
+Each order is kept sorted, so that a page of all games costs what is on it and not what is before it. Of the games that fulfil
+a condition, few are sorted for each page, and many are picked from the order as it is walked: from the place where the page
+before ended, or from the nearer end.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import IntEnum
+from itertools import compress, islice
 from typing import Final
 
 import msgspec
 
 from playclock.core.catalog import Game
+from playclock.core.selection import KEPT_MAX, Condition, Contains, DevelopedBy, Numbered, OwnedBy, Selections
+from playclock.core.shelf import Shelf
+from playclock.core.slotset import flags_of, slots_of
 
-FEW: Final = 8
-"""Games that a filter names are looked up one by one where they are less than one in so many."""
+FEW: Final = 32
+"""Games are few where they are less than one in so many."""
+MANY_MIN: Final = 16
+MANY_SHARE: Final = 50
+"""Where more games than one in so many change at once, all are sorted anew, which is quicker then."""
 
 
 class Sort(IntEnum):
@@ -54,9 +63,24 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """What the name or the description has to contain, in either case."""
     sort: Sort = Sort.NAME
     is_descending: bool = False
-    games: frozenset[str] | None = None
-    """The ids of those that are asked for; None for all."""
+    owner_id: str = ""
+    """The developer whose games they are; empty for any."""
+    developer_id: str = ""
+    """The developer who owns or created them, but for those that an operator hides; empty for any."""
+    numbered: Numbered | None = None
+    """Those that they are among; None for any."""
     with_hidden: bool = False
+
+    def conditions(self) -> list[Condition]:
+        """Return what the games have to fulfil, beyond being shown."""
+        found: list[Condition] = [] if self.numbered is None else [self.numbered]
+        if self.owner_id:
+            found.append(OwnedBy(self.owner_id))
+        if self.developer_id:
+            found.append(DevelopedBy(self.developer_id))
+        if self.text:
+            found.append(Contains(self.text.casefold()))
+        return found
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -68,91 +92,174 @@ class Page(msgspec.Struct, frozen=True):
     """None where no more follow."""
 
 
+class Window(msgspec.Struct, frozen=True):
+    """Which part of a list is asked for: so many, so many after the place, or after the beginning."""
+
+    offset: int
+    limit: int
+    after: Place | None
+    is_descending: bool
+
+
 class Order:
-    """Games by one key. The three lists have a game's place, its record and its text at the same index."""
+    """Slots of games by one key."""
 
-    def __init__(self, key: Callable[[Game], str | int], entries: Iterable[tuple[Game, str]]) -> None:
+    def __init__(self, shelf: Shelf, key: Callable[[Game], str | int]) -> None:
+        self.slots = array("I")
+        self._shelf = shelf
         self._key = key
-        entries = sorted(entries, key=lambda entry: self._place(entry[0]))
-        self._games = [game for game, _ in entries]
-        self._places = [self._place(game) for game in self._games]
-        self._texts = [text for _, text in entries]
 
-    def add(self, game: Game, text: str) -> None:
-        """Put in a game that is not there."""
-        place = self._place(game)
-        index = bisect_left(self._places, place)
-        self._places.insert(index, place)
-        self._games.insert(index, game)
-        self._texts.insert(index, text)
-
-    def remove(self, game: Game) -> None:
-        """Take out a game that is there."""
-        index = self._index(game)
-        del self._places[index], self._games[index], self._texts[index]
-
-    def page(self, query: Query, known: Mapping[str, Game], *, offset: int, limit: int, after: Place | None) -> Page:
-        """Return at most `limit` of the games that are asked for, `offset` of them after the place, or after the beginning."""
-        hits = self._hits(query, known)
-        total = len(hits)
-        if after is not None and query.is_descending:
-            hits = hits[: bisect_left(hits, bisect_left(self._places, after))]
-        elif after is not None:
-            hits = hits[bisect_left(hits, bisect_right(self._places, after)) :]
-        if query.is_descending:
-            end = max(0, len(hits) - offset)
-            chosen = hits[max(0, end - limit) : end][::-1]
-        else:
-            chosen = hits[offset : offset + limit]
-        is_last = not chosen or len(hits) <= offset + limit
-        return Page([self._games[index] for index in chosen], total, None if is_last else self._places[chosen[-1]])
-
-    def _hits(self, query: Query, known: Mapping[str, Game]) -> Sequence[int]:
-        """Return the indexes of the games that are asked for, rising."""
-        texts, text = self._texts, query.text.casefold()
-        if query.games is None:
-            return [index for index, each in enumerate(texts) if text in each] if text else range(len(texts))
-        wanted = query.games
-        if len(wanted) * FEW < len(texts):
-            found = (known.get(game_id) for game_id in wanted)
-            indexes: Iterable[int] = sorted(self._index(game) for game in found if game is not None and self._has(game))
-        else:
-            indexes = [index for index, (_, game_id) in enumerate(self._places) if game_id in wanted]
-        return [index for index in indexes if text in texts[index]] if text else list(indexes)
-
-    def _place(self, game: Game) -> Place:
+    def place(self, slot: int) -> Place:
+        """Return where the game of a slot stands."""
+        game = self._shelf.game(slot)
         return self._key(game), game.id
 
-    def _index(self, game: Game) -> int:
-        return bisect_left(self._places, self._place(game))
+    def add(self, slot: int) -> None:
+        """Put in a slot that is not there."""
+        self.slots.insert(bisect_left(self.slots, self.place(slot), key=self.place), slot)
 
-    def _has(self, game: Game) -> bool:
-        index = self._index(game)
-        return index < len(self._games) and self._games[index].id == game.id
+    def remove(self, slot: int) -> None:
+        """Take out a slot that is there, as long as its game is what it was."""
+        del self.slots[bisect_left(self.slots, self.place(slot), key=self.place)]
+
+    def sorted(self, by_id: Sequence[int]) -> list[int]:
+        """Return slots, which come in the order of their games' ids, in this order."""
+        key, games = self._key, self._shelf.games
+        keys = {slot: key(game) for slot in by_id if (game := games[slot]) is not None}
+        return sorted(by_id, key=keys.__getitem__)
+
+    def cut(self, slots: Sequence[int], window: Window) -> tuple[list[int], bool]:
+        """Return the part of some slots that are in this order, and whether it is the last."""
+        start, end = self._ends(slots, window)
+        first, last = min(end, start + window.offset), min(end, start + window.offset + window.limit)
+        if window.is_descending:
+            first, last = start + end - last, start + end - first
+        chosen = list(slots[first:last])
+        return chosen[::-1] if window.is_descending else chosen, not chosen or end - start <= window.offset + window.limit
+
+    def pick(self, bits: int, window: Window) -> tuple[list[int], bool]:
+        """Return the part of the slots that are in a set, and whether it is the last."""
+        total = bits.bit_count()
+        if window.limit == 0 or (window.after is None and window.offset >= total):
+            return [], True
+        flags = flags_of(bits, self._shelf.size)
+        if window.after is None and 2 * window.offset > total:
+            # It is nearer to the end.
+            last = min(total, window.offset + window.limit)
+            walked = _walk(self.slots, flags, backwards=not window.is_descending)
+            return list(islice(walked, total - last, total - window.offset))[::-1], last == total
+        start, end = self._ends(self.slots, window)
+        walked = _walk(self.slots[start:end], flags, backwards=window.is_descending)
+        chosen = list(islice(walked, window.offset, window.offset + window.limit + 1))
+        return chosen[: window.limit], len(chosen) <= window.limit
+
+    def _ends(self, slots: Sequence[int], window: Window) -> tuple[int, int]:
+        """Return between which indexes what follows the place is."""
+        if window.after is None:
+            return 0, len(slots)
+        if window.is_descending:
+            return 0, bisect_left(slots, window.after, key=self.place)
+        return bisect_right(slots, window.after, key=self.place), len(slots)
 
 
-class Orders:
+class GameList:
     """The same games in every order."""
 
-    def __init__(self, games: Iterable[Game] = ()) -> None:
-        entries = [(game, text_of(game)) for game in games]
-        self._orders = {sort: Order(key, entries) for sort, key in KEYS.items()}
+    def __init__(self, shelf: Shelf | None = None, kept_max: int = KEPT_MAX) -> None:
+        self._shelf = Shelf() if shelf is None else shelf
+        self._listed = {sort: Order(self._shelf, key) for sort, key in KEYS.items()}
+        self._visible = {sort: Order(self._shelf, key) for sort, key in KEYS.items()}
+        self._selections = Selections(self._shelf, kept_max)
 
-    def __getitem__(self, sort: Sort) -> Order:
-        return self._orders[sort]
+    def __len__(self) -> int:
+        return len(self._shelf)
 
-    def add(self, game: Game) -> None:
-        """Put in a game that is not there."""
-        text = text_of(game)
-        for order in self._orders.values():
-            order.add(game, text)
+    def change(self, games: Collection[Game], gone: Collection[str]) -> None:
+        """Put in games, new or changed, and take out those of some ids: no game is among both."""
+        changed = len(games) + len(gone)
+        if changed > max(MANY_MIN, len(self._shelf) // MANY_SHARE):
+            self._change_many(games, gone)
+            return
+        for game_id in gone:
+            for slot in self._shelf.slots([game_id]):
+                self._leave(slot)
+                self._shelf.remove(game_id)
+                self._selections.change(slot)
+        for game in games:
+            for slot in self._shelf.slots([game.id]):
+                self._leave(slot)
+            slot = self._shelf.put(game)
+            self._enter(slot)
+            self._selections.change(slot)
 
-    def remove(self, game: Game) -> None:
-        """Take out a game that is there."""
-        for order in self._orders.values():
-            order.remove(game)
+    def prepare(self, query: Query, named: Collection[str] | None) -> Iterator[None]:
+        """Find what a page needs, a step at a time. Others may change games between two steps."""
+        if not self._are_few(named):
+            yield from self._selections.prepare(query.conditions())
+
+    def page(self, query: Query, window: Window, named: Collection[str] | None) -> Page:
+        """Return a part of the games that are asked for; all of those are among the named ones, where some are."""
+        order = (self._listed if query.with_hidden else self._visible)[query.sort]
+        if named is not None and self._are_few(named):
+            few = self._chosen(query, named)
+        elif not query.conditions():
+            return self._page(order, *order.cut(order.slots, window), len(order.slots))
+        else:
+            bits = self._shelf.bits(with_hidden=query.with_hidden)
+            for condition in query.conditions():
+                bits &= self._selections.found(condition)
+            total = bits.bit_count()
+            if total * FEW >= len(order.slots):
+                return self._page(order, *order.pick(bits, window), total)
+            few = slots_of(bits)
+        few.sort(key=order.place)
+        return self._page(order, *order.cut(few, window), len(few))
+
+    def _page(self, order: Order, slots: Sequence[int], is_last: bool, total: int) -> Page:
+        last = None if is_last else order.place(slots[-1])
+        return Page([self._shelf.game(slot) for slot in slots], total, last)
+
+    def _are_few(self, named: Collection[str] | None) -> bool:
+        return named is not None and len(named) * FEW < len(self._shelf)
+
+    def _chosen(self, query: Query, named: Collection[str]) -> list[int]:
+        shelf, conditions = self._shelf, query.conditions()
+        return [
+            slot
+            for slot in shelf.slots(named)
+            if (query.with_hidden or shelf.game(slot).is_visible)
+            and all(condition.holds(shelf.game(slot), shelf.texts[slot]) for condition in conditions)
+        ]
+
+    def _enter(self, slot: int) -> None:
+        for sort in Sort:
+            self._listed[sort].add(slot)
+            if self._shelf.game(slot).is_visible:
+                self._visible[sort].add(slot)
+
+    def _leave(self, slot: int) -> None:
+        for sort in Sort:
+            self._listed[sort].remove(slot)
+            if self._shelf.game(slot).is_visible:
+                self._visible[sort].remove(slot)
+
+    def _change_many(self, games: Collection[Game], gone: Collection[str]) -> None:
+        shelf = self._shelf
+        for game_id in gone:
+            if shelf.slots([game_id]):
+                shelf.remove(game_id)
+        for game in games:
+            shelf.put(game)
+        by_id = sorted(slots_of(shelf.bits(with_hidden=True)), key=lambda slot: shelf.game(slot).id)
+        is_visible = flags_of(shelf.bits(with_hidden=False), shelf.size)
+        for sort, order in self._listed.items():
+            order.slots = array("I", order.sorted(by_id))
+            self._visible[sort].slots = array("I", _walk(order.slots, is_visible, backwards=False))
+        self._selections.clear()
 
 
-def text_of(game: Game) -> str:
-    """Return what a game is searched by. No text that is searched for has a line break in it."""
-    return f"{game.name}\n{game.description}".casefold()
+def _walk(slots: "array[int]", flags: bytes, *, backwards: bool) -> Iterator[int]:
+    """Walk over the slots whose flag is set."""
+    if backwards:
+        return compress(reversed(slots), map(flags.__getitem__, reversed(slots)))
+    return compress(slots, map(flags.__getitem__, slots))

@@ -1,5 +1,6 @@
 """What operators and internal services do with games, and with who offers them."""
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Sequence
@@ -14,9 +15,11 @@ from playclock.core.catalog_index import Catalog
 from playclock.core.codec import encode
 from playclock.core.estate import Agent, Estate
 from playclock.core.fields import request_id_problem
+from playclock.core.gamelist import Page, Place, Query
 from playclock.core.ids import is_uuid, make_uuid
 from playclock.core.outbox import Audit
 from playclock.core.ownership import may_act
+from playclock.core.selection import Numbered
 from playclock.engine import requests
 from playclock.engine.audit import listed
 from playclock.engine.callers import Caller, Role
@@ -36,6 +39,7 @@ class Games:
         self._context = context
         self._keeper = keeper
         self._estate = estate
+        self._offers: dict[int, tuple[Agent, Numbered]] = {}
 
     async def create(self, caller: Caller, wanted: Game, *, request_id: str = "", action: str = "CreateGame") -> Game:
         """Create a game with a new id, once for each request id; a number of its own where it has none.
@@ -128,11 +132,25 @@ class Games:
             return Edit([changed], told=[told])
 
         await self._estate.edit(decide)
-        return len(self.offered_by(agent_id))
+        offered = Query(numbered=self.offered_by(agent_id), with_hidden=True)
+        return (await self.page(offered, limit=0)).total
 
-    def offered_by(self, agent_id: int) -> frozenset[str]:
-        """Return the ids of the games that an agent offers. Raises AgentNotFound."""
-        return self._context.catalog.numbered(_agent(self._context.estate, agent_id).games)
+    async def page(self, query: Query, *, offset: int = 0, limit: int, after: Place | None = None) -> Page:
+        """Return at most `limit` of the games that are asked for, `offset` of them after the place, or after the beginning.
+
+        Others have their turns while games are looked for.
+        """
+        for _ in self._context.catalog.prepare(query):
+            await asyncio.sleep(0)
+        return self._context.catalog.page(query, offset=offset, limit=limit, after=after)
+
+    def offered_by(self, agent_id: int) -> Numbered:
+        """Return the numbers of the games that an agent offers. Raises AgentNotFound."""
+        agent = _agent(self._context.estate, agent_id)
+        known = self._offers.get(agent_id)
+        if known is None or known[0] is not agent:
+            self._offers[agent_id] = known = (agent, Numbered(frozenset(agent.games)))
+        return known[1]
 
     async def _new_id(self, caller: Caller, wanted: Game, request_id: str, action: str) -> str:
         """Return the id of the game that a request creates: the same for each repeat."""

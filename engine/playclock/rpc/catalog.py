@@ -84,10 +84,11 @@ class CatalogServicer:
             text=request.query,
             sort=_SORTS[request.sort_by],
             is_descending=request.descending,
-            games=self._asked_for(request),
+            owner_id=request.owner_id,
+            numbered=self._engine.games.offered_by(request.agent_id) if request.agent_id else None,
             with_hidden=request.include_hidden,
         )
-        page = self._engine.context.catalog.page(
+        page = await self._engine.games.page(
             query,
             offset=request.offset,
             limit=limit_of(request.page_size),
@@ -123,12 +124,6 @@ class CatalogServicer:
         yield from map(catalog.by_number, request.game_numbers)
         for token_id in request.token_ids:
             yield from catalog.with_token(token_id)
-
-    def _asked_for(self, request: pb.ListGamesRequest) -> frozenset[str] | None:
-        """Return the ids of the games that a filter names; None without one. Raises AgentNotFound."""
-        owned = self._engine.context.catalog.owned_by(request.owner_id) if request.owner_id else None
-        offered = self._engine.games.offered_by(request.agent_id) if request.agent_id else None
-        return owned if offered is None else offered if owned is None else owned & offered
 
 
 def _offers_problem(count: int) -> str | None:

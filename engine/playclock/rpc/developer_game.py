@@ -89,15 +89,14 @@ class DeveloperGameServicer:
     async def ListMyGames(self, request: pb.ListMyGamesRequest, call: Call) -> pb.ListMyGamesResponse:
         """List a developer's games."""
         check(limit=count_problem(request.limit), offset=count_problem(request.offset))
-        catalog = self._engine.context.catalog
         query = Query(
             sort=Sort.CREATED,
             is_descending=not request.ascending,
-            games=catalog.developed_by(self._developer(call, request.developer_id)),
+            developer_id=self._developer(call, request.developer_id),
             with_hidden=True,
         )
         after = place_in(request.page_token, query)
-        page = catalog.page(query, offset=request.offset, limit=limit_of(request.limit), after=after)
+        page = await self._engine.games.page(query, offset=request.offset, limit=limit_of(request.limit), after=after)
         return pb.ListMyGamesResponse(
             games=map(game_message, page.games), next_page_token=page_token(query, page.last), total_size=page.total
         )
@@ -125,7 +124,7 @@ class DeveloperGameServicer:
         )
         query = Query(text=request.query, sort=_SORTS[request.sort_by], is_descending=not request.ascending)
         after = place_in(request.page_token, query)
-        page = self._engine.context.catalog.page(query, offset=request.offset, limit=limit_of(request.limit), after=after)
+        page = await self._engine.games.page(query, offset=request.offset, limit=limit_of(request.limit), after=after)
         return pb.ListPublicGamesResponse(
             games=map(game_message, page.games), next_page_token=page_token(query, page.last), total_size=page.total
         )
