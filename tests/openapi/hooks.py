@@ -189,6 +189,8 @@ def _play_fun(case: schemathesis.Case[Any], *, is_positive: bool) -> None:
         _games(case.body)
     if case.query:
         case.query.pop("cursor", None)  # only an answer can tell one
+    if isinstance(case.body, dict) and case.body.get("gameApiKey") == DEVELOPER:
+        case.body["gameApiKey"] = GAME  # the developer's key stands for his game as long as he has registered no other
     points = case.body.get("points") if isinstance(case.body, dict) else None
     entries = points if isinstance(points, list) else []
     for named in (case.query, case.path_parameters, *entries):

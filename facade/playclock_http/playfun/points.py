@@ -76,7 +76,7 @@ class PointsCalls:
         async with self._door.known(metadata):
             query = incoming.query()
             limit = queries.number(query, "limit", 10, low=1, high=100)
-            date = queries.text(query, "date", at_most=10)
+            date = queries.text(query, "date", at_most=10, required="date" in query)
         answer = await self._points.GetLeaderboard(
             pb.GetLeaderboardRequest(game_id=incoming.path_parameters["gameId"], limit=limit, date=date),
             timeout=self._deadline_sec,
