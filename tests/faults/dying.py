@@ -4,15 +4,20 @@ For each line `NUMBER before|after` on stdin it forks a child that kills itself 
 the end. Prints a line for each: whether the child was killed.
 """
 
+import asyncio
 import os
+import signal
+import sys
+from collections.abc import Sequence
 
 from playclock.clock import SystemClock
 from playclock.core.answers import Opened
 from playclock.engine import OPERATOR, Engine
+from playclock.stores.base import Commit, Conflict
+from playclock.stores.redis import RedisStore
 from playclock.stores.redis_urls import open_redis
 
 from simulation.soak.loader import ESTATE, GAME_ID
-from tests.faults.story import die_at, tell_each
 
 
 async def play(url: str, number: int, moment: str) -> None:
@@ -34,5 +39,35 @@ async def play(url: str, number: int, moment: str) -> None:
     await store.close()
 
 
+def die_at(store: RedisStore, number: int, moment: str) -> None:
+    """Let the process be killed at one of its commits."""
+    commit, counted = store.commit, 0
+
+    async def committing(commits: Sequence[Commit]) -> list[Conflict | None]:
+        nonlocal counted
+        counted += 1
+        if counted == number and moment == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        conflicts = await commit(commits)
+        if counted == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return conflicts
+
+    store.commit = committing  # type: ignore[method-assign]
+
+
+def main() -> None:
+    """Fork a child for each line, and say how it ended."""
+    for line in sys.stdin:
+        number, moment = line.split()
+        child = os.fork()
+        if child == 0:
+            asyncio.run(play(sys.argv[1], int(number), moment))
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        print("killed" if killed else "lived" if status == 0 else "failed", flush=True)  # noqa: T201 - its answer
+
+
 if __name__ == "__main__":
-    tell_each(play)
+    main()

@@ -1,6 +1,8 @@
 """kill -9 right before and after each commit, and a power cut anywhere in what Redis wrote: commits are whole or absent."""
 
 import random
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,27 +13,41 @@ from playclock.stores.base import ABSENT, Commit, Put
 from playclock.stores.urls import open_store
 
 from simulation.soak.books import Books, books_in_redis
-from tests.faults.story import Story
 from tests.redis_servers import RedisServer, durable, running
 
+ROOT = Path(__file__).parents[2]
 OPENING_MICROS = 10**15
 CUTS = 25
 
 
-class Told(Story):
-    """A player's story on a server."""
+class Story:
+    """A player's story on a server, told by processes that die."""
 
     def __init__(self, server: RedisServer) -> None:
-        super().__init__("dying", server.url)
         self.server = server
+        command = [sys.executable, "-m", "tests.faults.dying", server.url]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def tell(self, number: int, moment: str) -> bool:
+        """Tell it until a process is killed at this commit; return whether it lived to the end of the story."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{number} {moment}\n")
+        self._process.stdin.flush()
+        ended = self._process.stdout.readline().strip()
+        assert ended in {"killed", "lived"}
+        return ended == "lived"
+
+    def close(self) -> None:
+        self._process.communicate(timeout=30)
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> Iterator[Told]:
+def story(tmp_path: Path) -> Iterator[Story]:
     with running([RedisServer(tmp_path / "redis", *durable())]) as (server,):
-        told = Told(server)
-        yield told
-        told.close()
+        story = Story(server)
+        yield story
+        story.close()
 
 
 def check(books: Books) -> None:
@@ -59,7 +75,7 @@ def check(books: Books) -> None:
     assert paid_in_micros >= OPENING_MICROS
 
 
-def test_an_engine_that_is_killed_at_any_commit_leaves_nothing_half_done(story: Told) -> None:
+def test_an_engine_that_is_killed_at_any_commit_leaves_nothing_half_done(story: Story) -> None:
     assert story.tell(10**6, "before")
     check(books_in_redis(story.server))
     number = 1
@@ -72,7 +88,7 @@ def test_an_engine_that_is_killed_at_any_commit_leaves_nothing_half_done(story: 
     check(books_in_redis(story.server))
 
 
-def test_a_redis_that_is_killed_has_lost_nothing_that_was_answered(story: Told) -> None:
+def test_a_redis_that_is_killed_has_lost_nothing_that_was_answered(story: Story) -> None:
     assert story.tell(10**6, "before")
     before = books_in_redis(story.server)
     story.server.kill()
@@ -82,7 +98,7 @@ def test_a_redis_that_is_killed_has_lost_nothing_that_was_answered(story: Told) 
     assert (after.account, after.told) == (before.account, before.told)
 
 
-async def test_a_power_cut_anywhere_in_what_redis_wrote_loses_commits_whole(story: Told, tmp_path: Path) -> None:
+async def test_a_power_cut_anywhere_in_what_redis_wrote_loses_commits_whole(story: Story, tmp_path: Path) -> None:
     """The tail may be gone: which of it was answered is what `appendfsync` promises. What is left adds up, and is played on."""
     log = story.server.folder / "appendonly.aof"
     assert story.tell(10**6, "before")
