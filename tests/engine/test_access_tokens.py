@@ -293,3 +293,13 @@ class TestRotation(InMemory):
         faulty_store.is_away = False
         clock.advance(LOOK_AGAIN_MS / 1000)
         assert not await is_refused(elsewhere, new)
+
+    async def test_calls_that_come_at_once_wait_for_the_one_that_looks(
+        self, make_world: "WorldMaker", busy_store: "FaultInjectingStore"
+    ) -> None:
+        world = await make_world(busy_store)
+        await world.provision()
+        await provision(world)
+        elsewhere = (await make_world(busy_store)).engine
+        token = await issue(world.engine)
+        assert await asyncio.gather(*(is_refused(elsewhere, token) for _ in range(10))) == [False] * 10

@@ -65,6 +65,7 @@ class OpenId:
         self.rules: Final = rules
         self._keys = Keys()
         self._making = asyncio.Lock()
+        self._looking = asyncio.Lock()
         self._looked_ms: int | None = None
 
     def client(self, authorization: str) -> Caller:
@@ -180,10 +181,14 @@ class OpenId:
         return any(key.id == key_id for key in signing_keys.published(self._context.estate.signing_keys, now_ms))
 
     async def _look_again(self, now_ms: int) -> None:
-        """Read the estate anew if that was not done just now: another engine may have made its first key."""
-        if self._looked_ms is None or now_ms - self._looked_ms >= LOOK_AGAIN_MS:
-            self._looked_ms = now_ms
-            await self._keeper.refresh()
+        """Read the estate anew if that was not done just now: another engine may have made its first key.
+
+        Whoever comes while somebody reads waits for what is found.
+        """
+        async with self._looking:
+            if self._looked_ms is None or now_ms - self._looked_ms >= LOOK_AGAIN_MS:
+                self._looked_ms = now_ms
+                await self._keeper.refresh()
 
     async def _signed(self, claims: dict[str, str | int]) -> str:
         signing = await self._signing()
