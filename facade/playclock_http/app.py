@@ -18,6 +18,7 @@ from playclock_http.endpoint import Endpoint, Reply
 from playclock_http.health import Health
 from playclock_http.images import Images
 from playclock_http.incoming import MAX_BODY_BYTES, Incoming
+from playclock_http.oklp import operations as oklp_operations
 from playclock_http.playfun import operations as playfun_operations
 from playclock_http.playwave.codes import CODES
 from playclock_http.playwave.envelope import refuser
@@ -25,10 +26,11 @@ from playclock_http.playwave.operations import OPERATIONS, SCHEMES
 from playclock_http.strict_json import MAX_DEPTH
 from playclock_http.upstream import Upstream
 
-_TITLE: Final = "playclock: the PlayWave API, the agent API and the play.fun API"
+_TITLE: Final = "playclock: the PlayWave API, the agent API, the play.fun API and the match API"
 _DESCRIPTION: Final = (
     "Play sessions of PC cafes: one-time tokens, heartbeats, ends. And links with which an agent's players start games. "
-    "And developers' games, their players and points. Answers of the first two are in an envelope, errors of all. "
+    "And developers' games, their players and points. And matches for entry fees: players' tokens and results. "
+    "Answers of the first two are in an envelope, errors of all. "
     f"Bodies are JSON of at most {MAX_BODY_BYTES} bytes, of games with pictures more, and {MAX_DEPTH} levels, in UTF-8, "
     "with no key twice and numbers of 64 bits; an integer is written without a fraction. "
     "Fields that are not described are ignored."
@@ -64,8 +66,9 @@ def make_app(
     refuse = refuser(CODES, now)
     served = {
         **playwave.endpoints(upstream, proxies, now),
-        **agents.endpoints(upstream, proxies, now),
+        # Before the agents': two of its paths lie below their root.
         **oklp.endpoints(upstream, proxies),
+        **agents.endpoints(upstream, proxies, now),
         **playfun.endpoints(upstream, proxies, now),
         **Health(upstream).endpoints(refuse),
         **Images(upstream).endpoints(refuse),
@@ -96,10 +99,10 @@ async def _openapi(_incoming: Incoming) -> Reply:
 @cache
 def _document() -> bytes:
     described = openapi.describe(
-        (*OPERATIONS, *agent_operations.OPERATIONS, *playfun_operations.OPERATIONS),
+        (*OPERATIONS, *agent_operations.OPERATIONS, *playfun_operations.OPERATIONS, *oklp_operations.OPERATIONS),
         title=_TITLE,
         version="1",
         description=_DESCRIPTION,
-        schemes={**SCHEMES, **agent_operations.SCHEMES, **playfun_operations.SCHEMES},
+        schemes={**SCHEMES, **agent_operations.SCHEMES, **playfun_operations.SCHEMES, **oklp_operations.SCHEMES},
     )
     return msgspec.json.encode(described)

@@ -21,6 +21,7 @@ from playclock.v1 import (  # noqa: F401 - the same for ours
     auth_service_pb2,
     game_link_service_pb2,
     launch_service_pb2,
+    match_service_pb2,
     session_service_pb2,
 )
 from playclock_http import make_app

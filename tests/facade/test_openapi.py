@@ -9,6 +9,8 @@ import pytest
 from playclock_http.agents.codes import CODES as AGENT_CODES
 from playclock_http.agents.operations import OPERATIONS as AGENT_OPERATIONS
 from playclock_http.fields import convert
+from playclock_http.oklp.codes import MATCH_CODES
+from playclock_http.oklp.operations import OPERATIONS as MATCH_OPERATIONS
 from playclock_http.playfun.codes import CODES as PLAYFUN_CODES
 from playclock_http.playfun.operations import OPERATIONS as PLAYFUN_OPERATIONS
 from playclock_http.playwave.codes import CODES
@@ -25,6 +27,10 @@ SERVED = {
     ("POST", "/api/games/get_game_link"),
     ("POST", "/api/games/get_game_link_demo"),
     ("POST", "/api/games/list"),
+    ("POST", "/api/game/v1/token-info"),
+    ("POST", "/api/games/v1/token-info"),
+    ("POST", "/api/game/v1/finish"),
+    ("POST", "/api/games/v1/finish"),
 }
 PLAYFUN = {(operation.method, operation.path): operation for operation in PLAYFUN_OPERATIONS}
 """What play.fun serves is held to its documents by its own tests; here, to the rules that hold for all."""
@@ -81,6 +87,19 @@ async def test_every_status_of_the_table_is_described_somewhere(document: dict[s
     assert {status for status, _ in CODES.values()} - described == {405}
     assert {status for status, _ in AGENT_CODES.values()} - described == {405}
     assert set(PLAYFUN_CODES.values()) - described == {405}
+    assert {status for status, _ in MATCH_CODES.values()} - described == {405}
+
+
+async def test_both_spellings_of_a_match_call_are_described_alike(document: dict[str, Any]) -> None:
+    for call, codes in (
+        ("token-info", {"match_token_not_found", "player_not_found", "match_token_expired"}),
+        ("finish", {"match_not_found", "wrong_match_state"}),
+    ):
+        one, other = (document["paths"][f"/api/{word}/v1/{call}"]["post"] for word in ("game", "games"))
+        assert one.pop("operationId") != other.pop("operationId")
+        assert one == other
+        told = {code for answer in one["responses"].values() for code in _codes(answer["description"])}
+        assert codes | {"invalid_request", "invalid_token", "insufficient_scope"} <= told
 
 
 async def test_every_documented_code_of_an_agent_s_call_is_described_there(document: dict[str, Any]) -> None:
@@ -89,7 +108,7 @@ async def test_every_documented_code_of_an_agent_s_call_is_described_there(docum
     described = {
         path: {code for answer in item["post"]["responses"].values() for code in _codes(answer["description"])}
         for path, item in document["paths"].items()
-        if path.startswith("/api/games/")
+        if path.startswith("/api/games/") and "/v1/" not in path
     }
     link = always | {"game_not_found", "game_not_available"}
     assert link <= described["/api/games/get_game_link"]
@@ -108,7 +127,7 @@ async def test_patterns_lengths_and_ranges_come_from_the_declarations(document: 
 
 
 def test_the_examples_pass_the_checks_that_the_calls_make() -> None:
-    for operation in (*OPERATIONS, *AGENT_OPERATIONS, *PLAYFUN_OPERATIONS):
+    for operation in (*OPERATIONS, *AGENT_OPERATIONS, *PLAYFUN_OPERATIONS, *MATCH_OPERATIONS):
         assert (operation.body is None) == (operation.body_example is None)
         if operation.body is not None and operation.body_example is not None:
             convert(dict(operation.body_example), operation.body)

@@ -3,6 +3,8 @@
 import grpc
 import pytest
 from playclock.v1 import error_reason_pb2
+from playclock_http.oklp.codes import CODES as OPENID_CODES
+from playclock_http.oklp.codes import MATCH_CODES, match_row
 from playclock_http.playfun import codes as playfun
 from playclock_http.playwave.codes import CODES, LAUNCH_END_CODES, code_of
 from playclock_http.refusal import Refusal
@@ -83,6 +85,63 @@ def test_the_playwave_table_is_as_documented() -> None:
         "PROVIDER_UNAVAILABLE": (503, "SERVICE_UNAVAILABLE"),
         "STORE_UNAVAILABLE": (503, "SERVICE_UNAVAILABLE"),
     }
+
+
+def test_every_reason_of_the_proto_has_a_row_in_the_table_of_the_match_calls() -> None:
+    reasons = {name.removeprefix("ERROR_REASON_") for name in dict(error_reason_pb2.ErrorReason.items())}
+    assert MATCH_CODES.keys() - reasons == {"NOT_FOUND", "METHOD_NOT_ALLOWED", "REQUEST_TIMEOUT", "TOKEN_REQUIRED"}
+    assert reasons - MATCH_CODES.keys() == {"UNSPECIFIED"}
+
+
+def test_the_tables_of_the_match_dialect_are_as_decided() -> None:
+    of_both = {
+        "BAD_REQUEST": (400, "invalid_request"),
+        "NOT_FOUND": (404, "not_found"),
+        "METHOD_NOT_ALLOWED": (405, "invalid_request"),
+        "REQUEST_TIMEOUT": (408, "invalid_request"),
+        "RATE_LIMITED": (429, "temporarily_unavailable"),
+        "INTERNAL": (500, "server_error"),
+        "STORE_UNAVAILABLE": (503, "temporarily_unavailable"),
+        "TOO_MUCH_CONTENTION": (503, "temporarily_unavailable"),
+        "SHUTTING_DOWN": (503, "temporarily_unavailable"),
+    }
+    assert dict(OPENID_CODES) == of_both | {
+        "UNSUPPORTED_GRANT_TYPE": (400, "unsupported_grant_type"),
+        "INVALID_SCOPE": (400, "invalid_scope"),
+        "INVALID_API_KEY": (401, "invalid_client"),
+        "REALM_NOT_FOUND": (404, "not_found"),
+        "PERMISSION_DENIED": (500, "server_error"),
+    }
+    own = of_both | {
+        "TOKEN_REQUIRED": (401, "invalid_token"),
+        "INVALID_API_KEY": (401, "invalid_token"),
+        "PERMISSION_DENIED": (403, "insufficient_scope"),
+        "MATCH_NOT_FOUND": (404, "match_not_found"),
+        "MATCH_TOKEN_NOT_FOUND": (404, "match_token_not_found"),
+        "PLAYER_NOT_FOUND": (404, "player_not_found"),
+        "WRONG_MATCH_STATE": (409, "wrong_match_state"),
+        "MATCH_TOKEN_EXPIRED": (410, "match_token_expired"),
+    }
+    assert {reason: row for reason, row in MATCH_CODES.items() if reason in own} == own
+    # What no call of this dialect can meet says no more than its status does.
+    assert {row for reason, row in MATCH_CODES.items() if reason not in own} == {
+        (400, "invalid_request"),
+        (401, "invalid_token"),
+        (403, "insufficient_scope"),
+        (404, "not_found"),
+        (409, "conflict"),
+        (429, "temporarily_unavailable"),
+        (503, "temporarily_unavailable"),
+    }
+
+
+def test_a_reason_that_the_match_calls_do_not_know_falls_back_on_its_grpc_status() -> None:
+    for status, row in (
+        (grpc.StatusCode.FAILED_PRECONDITION, (400, "invalid_request")),
+        (grpc.StatusCode.UNKNOWN, (500, "server_error")),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, (504, "temporarily_unavailable")),
+    ):
+        assert match_row(Refusal("MOON_IS_FULL", "", status=status)) == row
 
 
 def test_the_end_of_a_launch_differs_in_one_row() -> None:

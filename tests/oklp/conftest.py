@@ -7,6 +7,9 @@ import pytest
 import pytest_asyncio
 
 from tests.playwave.conftest import front, kind, make_server, server, store_url
+from tests.playwave.server import Server
+
+from .arena import ESTATE, Arena
 
 __all__ = ["front", "kind", "make_server", "server", "store_url"]
 
@@ -18,3 +21,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(_HERE) and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def arena(server: Server) -> Arena:
+    await server.provision(ESTATE)
+    return Arena(server)

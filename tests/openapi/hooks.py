@@ -30,6 +30,8 @@ AGENT = 1
 AGENT_TOKEN = "openapi-agent-token"
 DEVELOPER = "550e8400-e29b-41d4-a716-446655440000"
 DEVELOPER_SECRET = "openapi-developer-secret"
+MATCH_CLIENT = "openapi-client"
+MATCH_SECRET = "openapi-match-secret"
 CONTEXT = {"language": "ru", "currency": "RUB", "home_url": "https://example.com", "ip": "192.168.1.1"}
 """What an agent says of a player and the schema does not know: what a language or a currency is."""
 
@@ -97,6 +99,23 @@ class Developer(requests.auth.AuthBase):
         return request
 
 
+class MatchClient(requests.auth.AuthBase):
+    """Shows an access token, and gets another one in time."""
+
+    def __init__(self) -> None:
+        self._token = ""
+        self._until_ms = 0
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the header."""
+        if _clock.now_ms() >= self._until_ms:
+            form = {"client_id": MATCH_CLIENT, "client_secret": MATCH_SECRET, "grant_type": "client_credentials"}
+            answer = requests.post(f"{URL}/auth/realms/letsbet/protocol/openid-connect/token", data=form, timeout=10).json()
+            self._token, self._until_ms = answer["access_token"], _clock.now_ms() + answer["expires_in"] * 500
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
 @schemathesis.auth(refresh_interval=None).apply_to(path_regex="^/v1/launcher/")
 class LauncherUnlessLeftOut:
     """Signs, unless it is the very point of a case that headers are wrong: these calls have no others than the signature's."""
@@ -112,7 +131,8 @@ class LauncherUnlessLeftOut:
         case._auth = data
 
 
-schemathesis.auth.set_from_requests(Agent()).apply_to(path_regex="^/api/games/")  # type: ignore[attr-defined]
+schemathesis.auth.set_from_requests(Agent()).apply_to(path_regex="^/api/games/(get|list)")  # type: ignore[attr-defined]
+schemathesis.auth.set_from_requests(MatchClient()).apply_to(path_regex="^/api/games?/v1/")  # type: ignore[attr-defined]
 schemathesis.auth.set_from_requests(Developer()).apply_to(path_regex="^/(user/me|games|play)")  # type: ignore[attr-defined]
 schemathesis.auth.set_from_requests(GameServer()).apply_to(path_regex="^/v1/game/")  # type: ignore[attr-defined]
 
@@ -154,7 +174,7 @@ def before_call(_context: schemathesis.HookContext, case: schemathesis.Case[Any]
     if not isinstance(case.body, dict):
         return
     body = {name: _of_64_bits(value) for name, value in case.body.items()}
-    if case.operation.path.startswith("/api/games/"):
+    if case.operation.path.startswith("/api/games/") and "/v1/" not in case.operation.path:
         _agents(body)
     elif next(_numbers) % 2:
         for name, make in THERE.items():
