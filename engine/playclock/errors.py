@@ -12,11 +12,12 @@ its own codes. What a correct caller meets every day is no error but a value tha
     ├── NotFound                   stop asking for it
     │   ├── GameNotFound  LaunchNotFound  SessionNotFound  AccountNotFound  CafeNotFound  TransferNotFound  KeyNotFound
     │   ├── AgentNotFound  GameProviderNotFound  BetNotFound  RealmNotFound  ImageNotFound  MatchNotFound  PlayerNotFound
-    │   ├── MatchTokenNotFound
+    │   ├── MatchTokenNotFound  DeliveryNotFound
     ├── WrongState                 stop: it is over
     │   ├── LaunchEnded  SessionEnded  SessionEnding  AlreadyEnded  AlreadyReversed  InsufficientCredit  TransferClosed
     │   ├── KeyInactive  NoWallet  AgentRefused  BetClosed  PointsExceeded
     │   ├── WrongMatchState  MatchFull  TooFewPlayers  AlreadyJoined  MatchTokenExpired
+    │   ├── WrongDeliveryState
     ├── GameChanged                read it again, and decide anew
     ├── RequestIdReused            use a new request id
     ├── TransferIdReused           use a new transfer id
@@ -197,6 +198,12 @@ class PlayerNotFound(NotFound):
     reason = "PLAYER_NOT_FOUND"
 
 
+class DeliveryNotFound(NotFound):
+    """There is no such message to a game's server, or not any more."""
+
+    reason = "DELIVERY_NOT_FOUND"
+
+
 class MatchTokenNotFound(NotFound):
     """There is no such match token: it was made up, or is another client's game's, or its key has ended."""
 
@@ -307,6 +314,12 @@ class AlreadyJoined(WrongState):
     """The user is in the match with another team or account, or is leaving it."""
 
     reason = "ALREADY_JOINED"
+
+
+class WrongDeliveryState(WrongState):
+    """The message to a game's server is not where it would have to be for that."""
+
+    reason = "WRONG_DELIVERY_STATE"
 
 
 class MatchTokenExpired(WrongState):

@@ -62,6 +62,8 @@ def test_the_playwave_table_is_as_documented() -> None:
         "MATCH_FULL": (409, "MATCH_FULL"),
         "TOO_FEW_PLAYERS": (409, "TOO_FEW_PLAYERS"),
         "ALREADY_JOINED": (409, "ALREADY_JOINED"),
+        "DELIVERY_NOT_FOUND": (404, "NOT_FOUND"),
+        "WRONG_DELIVERY_STATE": (409, "WRONG_DELIVERY_STATE"),
         "MATCH_TOKEN_NOT_FOUND": (404, "NOT_FOUND"),
         "MATCH_TOKEN_EXPIRED": (409, "MATCH_TOKEN_EXPIRED"),
         "ALREADY_REVERSED": (409, "ALREADY_REVERSED"),

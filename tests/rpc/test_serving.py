@@ -280,6 +280,7 @@ class TestServer:
             "playclock.v1.AuditService",
             "playclock.v1.AuthService",
             "playclock.v1.CatalogService",
+            "playclock.v1.DeliveryService",
             "playclock.v1.DeveloperGameService",
             "playclock.v1.GameLinkService",
             "playclock.v1.ImageService",

@@ -22,6 +22,7 @@ COMMANDS: Final = (
     "games",
     "sessions",
     "matches",
+    "deliveries",
     "accounts",
     "settlements",
     "audit",

@@ -26,6 +26,7 @@ from playclock.rpc.auth import AuthServicer
 from playclock.rpc.authenticate import REQUEST_ID, Metadata
 from playclock.rpc.call import Call, Identify, unidentified
 from playclock.rpc.catalog import CatalogServicer
+from playclock.rpc.delivery import DeliveryServicer
 from playclock.rpc.developer_game import DeveloperGameServicer
 from playclock.rpc.game_link import GameLinkServicer
 from playclock.rpc.gate import Gate
@@ -48,6 +49,7 @@ from playclock.v1 import (
     audit_service_pb2,
     auth_service_pb2,
     catalog_service_pb2,
+    delivery_service_pb2,
     developer_game_service_pb2,
     game_link_service_pb2,
     image_service_pb2,
@@ -155,6 +157,7 @@ class Dispatcher:
             (audit_service_pb2, "AuditService", AuditServicer(engine)),
             (auth_service_pb2, "AuthService", AuthServicer(engine)),
             (catalog_service_pb2, "CatalogService", CatalogServicer(engine)),
+            (delivery_service_pb2, "DeliveryService", DeliveryServicer(engine)),
             (developer_game_service_pb2, "DeveloperGameService", DeveloperGameServicer(engine)),
             (game_link_service_pb2, "GameLinkService", GameLinkServicer(engine)),
             (image_service_pb2, "ImageService", ImageServicer(engine)),

@@ -41,6 +41,8 @@ CODES: Final[dict[type[EngineError], grpc.StatusCode]] = {
     errors.ImageNotFound: grpc.StatusCode.NOT_FOUND,
     errors.MatchNotFound: grpc.StatusCode.NOT_FOUND,
     errors.PlayerNotFound: grpc.StatusCode.NOT_FOUND,
+    errors.DeliveryNotFound: grpc.StatusCode.NOT_FOUND,
+    errors.WrongDeliveryState: grpc.StatusCode.FAILED_PRECONDITION,
     errors.MatchTokenNotFound: grpc.StatusCode.NOT_FOUND,
     errors.LaunchEnded: grpc.StatusCode.FAILED_PRECONDITION,
     errors.SessionEnded: grpc.StatusCode.FAILED_PRECONDITION,

@@ -13,6 +13,8 @@ from playclock.v1.auth_service_pb2 import *  # noqa: F403
 from playclock.v1.auth_service_pb2_grpc import *  # noqa: F403
 from playclock.v1.catalog_service_pb2 import *  # noqa: F403
 from playclock.v1.catalog_service_pb2_grpc import *  # noqa: F403
+from playclock.v1.delivery_service_pb2 import *  # noqa: F403
+from playclock.v1.delivery_service_pb2_grpc import *  # noqa: F403
 from playclock.v1.developer_game_service_pb2 import *  # noqa: F403
 from playclock.v1.developer_game_service_pb2_grpc import *  # noqa: F403
 from playclock.v1.error_reason_pb2 import *  # noqa: F403

@@ -338,6 +338,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "MATCH_TOKEN_EXPIRED", "domain": "playclock"}
     """
+    ERROR_REASON_DELIVERY_NOT_FOUND: _ErrorReason.ValueType  # 68
+    """There is no such delivery to a game's server, or not any more.
+
+        {"reason": "DELIVERY_NOT_FOUND", "domain": "playclock"}
+    """
+    ERROR_REASON_WRONG_DELIVERY_STATE: _ErrorReason.ValueType  # 69
+    """The delivery cannot be replayed: it was withdrawn, or its match is forgotten.
+
+        {"reason": "WRONG_DELIVERY_STATE", "domain": "playclock", "metadata": {"state": "WITHDRAWN"}}
+    """
     ERROR_REASON_TOO_MANY_IMAGES: _ErrorReason.ValueType  # 70
     """As many images of the developer are kept as can be.
 
@@ -665,6 +675,16 @@ ERROR_REASON_MATCH_TOKEN_EXPIRED: ErrorReason.ValueType  # 67
 """The match token's time is over: lead the player through a new launch URL.
 
     {"reason": "MATCH_TOKEN_EXPIRED", "domain": "playclock"}
+"""
+ERROR_REASON_DELIVERY_NOT_FOUND: ErrorReason.ValueType  # 68
+"""There is no such delivery to a game's server, or not any more.
+
+    {"reason": "DELIVERY_NOT_FOUND", "domain": "playclock"}
+"""
+ERROR_REASON_WRONG_DELIVERY_STATE: ErrorReason.ValueType  # 69
+"""The delivery cannot be replayed: it was withdrawn, or its match is forgotten.
+
+    {"reason": "WRONG_DELIVERY_STATE", "domain": "playclock", "metadata": {"state": "WITHDRAWN"}}
 """
 ERROR_REASON_TOO_MANY_IMAGES: ErrorReason.ValueType  # 70
 """As many images of the developer are kept as can be.

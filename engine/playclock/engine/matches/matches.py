@@ -19,6 +19,7 @@ from playclock.core.results import Heard, Report, Verdict
 from playclock.engine.audit import audit
 from playclock.engine.callers import Caller
 from playclock.engine.context import Context
+from playclock.engine.matches.deliveries import Deliveries
 from playclock.engine.matches.keeper import Change, Keeper
 from playclock.engine.matches.listing import MatchListing
 from playclock.engine.matches.money import Money
@@ -45,6 +46,7 @@ class Matches:
         self.tokens: Final = MatchTokens(context, self._keeper)
         self.pushing: Final = Pushing(context, self._keeper, self.notices, self.settling, sender)
         self.listing: Final = MatchListing(context, self._keeper)
+        self.deliveries: Final = Deliveries(context, self._keeper, self.notices, self.pushing, sender)
         self.get: Final = self._keeper.get
         self.sees: Final = self._keeper.sees
         self.sweep: Final = self._keeper.sweep

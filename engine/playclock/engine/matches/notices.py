@@ -40,7 +40,7 @@ class Notices:
         delivery = await work.read(DELIVERIES, key)
         if delivery is None:
             return None
-        if delivery.state is not DeliveryState.PENDING and work.now_ms >= self._forgotten_ms(delivery):
+        if not self.is_kept(delivery, work.now_ms):
             work.write(key, delivery, retain_until_ms=work.now_ms)
             return None
         if not core.is_due(delivery, now_ms=work.now_ms):
@@ -64,6 +64,10 @@ class Notices:
         else:
             again = core.replayed(delete, now_ms=work.now_ms)
             self.write(work, core.hurried(delete, now_ms=work.now_ms) if again is None else again)
+
+    def is_kept(self, delivery: Delivery, now_ms: int) -> bool:
+        """Whether a message is still remembered."""
+        return delivery.ended_ms is None or now_ms < self._forgotten_ms(delivery)
 
     async def read(self, work: Work, delivery_id: str) -> Delivery | None:
         """Return a message."""

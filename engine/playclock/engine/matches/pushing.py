@@ -58,7 +58,7 @@ class Pushing:
         self._sender = sender
         self._lines: dict[str, _Line] = {}
         self._under_way: set[asyncio.Task[None]] = set()
-        keeper.on_waiting = self._wake if sender.is_able else None
+        keeper.on_waiting = self._push
 
     @property
     def waiting(self) -> int:
@@ -83,9 +83,13 @@ class Pushing:
         for task in self._under_way:
             task.cancel()
 
-    def _wake(self, match_id: str) -> None:
-        """Send at once what a match waits for."""
-        self._begin(self._start(delivery_id_of(match_id, Method.PUT.name)))
+    def wake(self, delivery_id: str) -> None:
+        """Send a message at once, if it is due; where this process cannot, others will."""
+        if self._sender.is_able:
+            self._begin(self._start(delivery_id))
+
+    def _push(self, match_id: str) -> None:
+        self.wake(delivery_id_of(match_id, Method.PUT.name))
 
     async def _start(self, delivery_id: str) -> None:
         async def decision(work: Work) -> Delivery | None:
