@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import pytest
+from msgspec.structs import replace
 from playclock.clock import ManualClock
 from playclock.core.ids import make_uuid, match_key
+from playclock.core.match_token import make_token
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.stores.base import Record, Store
 from playclock.v1 import (
@@ -389,6 +391,24 @@ class TestATokens:
             await keys.RevokeKey(RevokeKeyRequest(key_id=each.id), metadata=desk.by)
         assert await desk.failure(desk.inspect(new, desk.by)) == NO_TOKEN
         assert (await desk.calls.failure(desk.issue(match))).violations == ("match_id",)
+
+    @pytest.mark.parametrize("owner", [f"match_client/{SECOND}", f"match_client/{ELSEWHERE}", "launcher/launcher-1"])
+    async def test_signed_by_anybody_but_the_matchs_client_are_none(self, desk: Desk, world: "World", owner: str) -> None:
+        match = await world.engine.matches.get(world.OPERATOR, (await desk.live()).match_id)
+        key, client = world.engine.context.estate.held_by(owner), world.engine.context.estate.held_by(f"match_client/{CLIENT}")
+        assert key is not None
+        assert client is not None
+        expires_ms = world.engine.clock.now_ms() + 1_000
+        for forged in (key[0], replace(key[0], id=client[0].id)):
+            token = make_token(forged, match, match.seats[0], expires_ms=expires_ms)
+            for metadata in (desk.by, await desk.by_client(CLIENT)):
+                assert await desk.failure(desk.inspect(token, metadata)) == NO_TOKEN
+            # Who has signed it is told of its match what is told of one that never was.
+            is_own = forged is key[0] and owner.endswith(ELSEWHERE)
+            told = await desk.failure(desk.inspect(token, await desk.by_client(ELSEWHERE)))
+            assert told == (NOT_FOUND if is_own else NO_TOKEN)
+        genuine = make_token(client[0], match, match.seats[0], expires_ms=expires_ms)
+        assert (await desk.inspect(genuine, desk.by)).user_id == user(0)
 
     async def test_cost_one_reading_of_the_store_and_none_where_they_are_made_up(
         self, desk: Desk, make_engine: "EngineMaker", store: Store
