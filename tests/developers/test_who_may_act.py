@@ -16,6 +16,7 @@ from playclock.v1 import (
     InvalidateSessionsRequest,
     IssueSessionTokenRequest,
     ListPlayerSessionsRequest,
+    ListRiskySessionsRequest,
     PointsEntry,
     PointsServiceStub,
     ToggleVisibilityRequest,
@@ -63,6 +64,7 @@ CALLS: Final[dict[str, Callable[[Games, Any, dict[str, Any]], Awaitable[object]]
         InvalidateSessionsRequest(game_id=ID, session_ids=[NO_SESSION]), **signed
     ),
     "ListPlayerSessions": lambda _, points, signed: points.ListPlayerSessions(ListPlayerSessionsRequest(game_id=ID), **signed),
+    "ListRiskySessions": lambda _, points, signed: points.ListRiskySessions(ListRiskySessionsRequest(game_id=ID), **signed),
 }
 
 

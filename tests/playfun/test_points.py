@@ -151,6 +151,32 @@ class TestStreak:
         assert await developer.ask("GET", f"/games/streak?gameId={GAME}") == {"today": True, "streak": 1}
 
 
+class TestRiskySessions:
+    async def test_a_session_that_is_too_good_is_shown_with_what_speaks_against_it(
+        self, developer: Developer, rival: Developer
+    ) -> None:
+        path = f"/play/dev/risky-sessions/{CAPPED}"
+        for player in (SOLANA, OGP):
+            await developer.ask("GET", f"/play/session-token?gameId={CAPPED}&playerId={player}")
+        assert await developer.ask("GET", path) == {"sessions": [], "nextCursor": None}
+        developer.server.clock.advance(30)
+        await developer.ask("POST", SAVE, json=batch((SOLANA, 49), (OGP, 50), game=CAPPED))
+        told = await developer.ask("GET", path)
+        (risky,) = told["sessions"]
+        assert list(risky) == ["id", "playerId", "ogpId", "gameId", "createdAt", "expiresAt", "riskScore", "riskReasons"]
+        assert (risky["playerId"], risky["riskScore"], risky["riskReasons"]) == (OGP, 0.6, ["SCORE_PACE"])
+        listed = (await developer.ask("GET", f"/play/dev/sessions/{CAPPED}"))["sessions"]
+        assert {key: risky[key] for key in listed[0]} in listed
+        first = await developer.ask("GET", f"{path}?limit=1")
+        rest = await developer.ask("GET", f"{path}?limit=100&cursor={first['nextCursor']}")
+        assert [*first["sessions"], *rest["sessions"]] == [risky]
+        developer.server.clock.advance(30 * 60)
+        assert (await developer.ask("GET", path))["sessions"] == []
+        assert refused(await rival.send("GET", path)) == FORBIDDEN
+        assert refused(await developer.send("GET", f"/play/dev/risky-sessions/{OGP}")) == NOT_FOUND
+        assert refused(await developer.send("GET", f"{path}?limit=0"))["statusCode"] == 400
+
+
 class TestSessions:
     async def test_a_token_is_good_for_half_an_hour_in_its_developer_s_hands(
         self, developer: Developer, rival: Developer

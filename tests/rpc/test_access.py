@@ -123,6 +123,7 @@ ACCESS: dict[str, set[str]] = {
     "PointsService/InvalidateSessions": {DEVELOPER, OPERATOR, SERVICE},
     "PointsService/IssueSessionToken": {DEVELOPER, OPERATOR, SERVICE},
     "PointsService/ListPlayerSessions": {DEVELOPER, OPERATOR, SERVICE},
+    "PointsService/ListRiskySessions": {DEVELOPER, OPERATOR, SERVICE},
     "PointsService/ValidateSessionToken": {DEVELOPER, OPERATOR, SERVICE},
     "ProvisioningService/ApplyProvisioning": {OPERATOR},
     "ProvisioningService/GetProvisioning": {OPERATOR, SERVICE},

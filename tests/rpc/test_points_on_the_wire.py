@@ -24,6 +24,7 @@ from playclock.v1 import (
     LeaderboardEntry,
     ListPlayerSessionsRequest,
     ListPlayerSessionsResponse,
+    ListRiskySessionsRequest,
     PlayerSession,
     PointsEntry,
     PointsServiceStub,
@@ -164,6 +165,7 @@ async def test_another_developers_game_is_refused(calls: "Rpc", points: "PointsS
         "IssueSessionToken": IssueSessionTokenRequest(game_id=THEIRS, player="x:ann"),
         "InvalidateSessions": InvalidateSessionsRequest(game_id=THEIRS, session_ids=["0" * 32]),
         "ListPlayerSessions": ListPlayerSessionsRequest(game_id=THEIRS),
+        "ListRiskySessions": ListRiskySessionsRequest(game_id=THEIRS),
     }
     for name, request in requests.items():
         failed = await calls.failure(getattr(points, name)(request, metadata=calls.signed_by_developer()))
@@ -208,6 +210,7 @@ async def test_over_a_cap_the_entry_is_named(calls: "Rpc", points: "PointsServic
         ("InvalidateSessions", InvalidateSessionsRequest(game_id=GAME, session_ids=["x"]), "session_ids[0]"),
         ("ListPlayerSessions", ListPlayerSessionsRequest(game_id=GAME, page_size=-1), "page_size"),
         ("ListPlayerSessions", ListPlayerSessionsRequest(game_id=GAME, page_token="x"), "page_token"),
+        ("ListRiskySessions", ListRiskySessionsRequest(game_id=GAME, page_size=-1), "page_size"),
     ],
 )
 async def test_what_is_malformed_is_refused_by_name(near: "Rpc", name: str, request_: Message, field: str) -> None:

@@ -85,6 +85,7 @@ _QUIET: Final = frozenset(
         "GetLeaderboard",
         "GetStreak",
         "ListPlayerSessions",
+        "ListRiskySessions",
         "ValidateSessionToken",
         "GetMatch",
         "ListMatches",

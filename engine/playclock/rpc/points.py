@@ -3,8 +3,10 @@
 from typing import Final
 
 from playclock.core.points import Leader, PlayerSession
+from playclock.core.risk import RiskReason
 from playclock.engine import Engine
 from playclock.engine.points import Entry
+from playclock.engine.risk import RiskySessions
 from playclock.rpc.call import Call
 from playclock.rpc.fields import check
 from playclock.rpc.messages import timestamp
@@ -12,12 +14,15 @@ from playclock.v1 import points_service_pb2 as pb
 
 TOKEN_MAX: Final = 255
 
+_REASONS: Final = {reason: pb.RiskReason.Value(f"RISK_REASON_{reason}") for reason in RiskReason}
+
 
 class PointsServicer:
     """Translates for developers and for facades."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._risky_sessions = RiskySessions(engine.context, engine.player_sessions)
 
     async def BatchSavePoints(self, request: pb.BatchSavePointsRequest, call: Call) -> pb.BatchSavePointsResponse:
         """Add points."""
@@ -67,6 +72,23 @@ class PointsServicer:
             call.caller, request.game_id, page_size=request.page_size, page_token=request.page_token
         )
         return pb.ListPlayerSessionsResponse(sessions=map(_session_message, sessions), next_page_token=token)
+
+    async def ListRiskySessions(self, request: pb.ListRiskySessionsRequest, call: Call) -> pb.ListRiskySessionsResponse:
+        """List a game's sessions that somebody should look at."""
+        risky, token = await self._risky_sessions.page(
+            call.caller, request.game_id, page_size=request.page_size, page_token=request.page_token
+        )
+        return pb.ListRiskySessionsResponse(
+            sessions=[
+                pb.RiskySession(
+                    session=_session_message(session),
+                    risk_pct=risk.score_pct,
+                    reasons=[_REASONS[reason] for reason in risk.reasons],
+                )
+                for session, risk in risky
+            ],
+            next_page_token=token,
+        )
 
     async def GetStreak(self, request: pb.GetStreakRequest, call: Call) -> pb.GetStreakResponse:
         """Show a player's streak."""

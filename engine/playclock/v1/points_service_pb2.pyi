@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,42 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _RiskReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RiskReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RiskReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RISK_REASON_UNSPECIFIED: _RiskReason.ValueType  # 0
+    """Not said."""
+    RISK_REASON_SCORE_PACE: _RiskReason.ValueType  # 1
+    """At least half of the game's cap on a session's score, four times as fast as would reach the cap when the token ends: 60 %."""
+    RISK_REASON_SESSION_CAP: _RiskReason.ValueType  # 2
+    """The session's score is 95 % of the game's cap or more: 30 %."""
+    RISK_REASON_DAILY_CAP: _RiskReason.ValueType  # 3
+    """The player's points of today are 95 % of the game's cap or more: 30 %."""
+    RISK_REASON_SESSION_COUNT: _RiskReason.ValueType  # 4
+    """The player's sessions of today are as many as the game's cap; without a cap, 20 or more: 30 %."""
+    RISK_REASON_OUTLIER: _RiskReason.ValueType  # 5
+    """The player's points of today are more than ten times the median of those who lead today, who are ten at least: 60 %."""
+
+class RiskReason(_RiskReason, metaclass=_RiskReasonEnumTypeWrapper):
+    """RiskReason is what speaks against a session."""
+
+RISK_REASON_UNSPECIFIED: RiskReason.ValueType  # 0
+"""Not said."""
+RISK_REASON_SCORE_PACE: RiskReason.ValueType  # 1
+"""At least half of the game's cap on a session's score, four times as fast as would reach the cap when the token ends: 60 %."""
+RISK_REASON_SESSION_CAP: RiskReason.ValueType  # 2
+"""The session's score is 95 % of the game's cap or more: 30 %."""
+RISK_REASON_DAILY_CAP: RiskReason.ValueType  # 3
+"""The player's points of today are 95 % of the game's cap or more: 30 %."""
+RISK_REASON_SESSION_COUNT: RiskReason.ValueType  # 4
+"""The player's sessions of today are as many as the game's cap; without a cap, 20 or more: 30 %."""
+RISK_REASON_OUTLIER: RiskReason.ValueType  # 5
+"""The player's points of today are more than ten times the median of those who lead today, who are ten at least: 60 %."""
+Global___RiskReason: _TypeAlias = RiskReason  # noqa: Y015
 
 @_typing.final
 class PlayerSession(_message.Message):
@@ -538,6 +575,98 @@ class ListPlayerSessionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListPlayerSessionsResponse: _TypeAlias = ListPlayerSessionsResponse  # noqa: Y015
+
+@_typing.final
+class ListRiskySessionsRequest(_message.Message):
+    """ListRiskySessionsRequest asks for a game's sessions that somebody should look at."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GAME_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    game_id: _builtins.str
+    """Id of the game."""
+    page_size: _builtins.int
+    """How many sessions to look at: 100 where 0, never more than 1,000. A page may be short, or empty, and yet not the last."""
+    page_token: _builtins.str
+    """Where to go on: the last page's `next_page_token`; empty for the beginning."""
+    def __init__(
+        self,
+        *,
+        game_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["game_id", b"game_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRiskySessionsRequest: _TypeAlias = ListRiskySessionsRequest  # noqa: Y015
+
+@_typing.final
+class RiskySession(_message.Message):
+    """RiskySession is a session that somebody should look at."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: _builtins.int
+    RISK_PCT_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    risk_pct: _builtins.int
+    """How much speaks against it, in percent: 51 to 100. Reasons add up as chances do."""
+    @_builtins.property
+    def session(self) -> Global___PlayerSession:
+        """The session."""
+
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedScalarFieldContainer[Global___RiskReason.ValueType]:
+        """What does."""
+
+    def __init__(
+        self,
+        *,
+        session: Global___PlayerSession | None = ...,
+        risk_pct: _builtins.int = ...,
+        reasons: _abc.Iterable[Global___RiskReason.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["session", b"session"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reasons", b"reasons", "risk_pct", b"risk_pct", "session", b"session"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RiskySession: _TypeAlias = RiskySession  # noqa: Y015
+
+@_typing.final
+class ListRiskySessionsResponse(_message.Message):
+    """ListRiskySessionsResponse shows the risky ones of a page of sessions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins; empty after the last."""
+    @_builtins.property
+    def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___RiskySession]:
+        """The sessions."""
+
+    def __init__(
+        self,
+        *,
+        sessions: _abc.Iterable[Global___RiskySession] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "sessions", b"sessions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRiskySessionsResponse: _TypeAlias = ListRiskySessionsResponse  # noqa: Y015
 
 @_typing.final
 class GetStreakRequest(_message.Message):

@@ -75,6 +75,11 @@ class PointsServiceStub:
                 request_serializer=playclock_dot_v1_dot_points__service__pb2.ListPlayerSessionsRequest.SerializeToString,
                 response_deserializer=playclock_dot_v1_dot_points__service__pb2.ListPlayerSessionsResponse.FromString,
                 _registered_method=True)
+        self.ListRiskySessions = channel.unary_unary(
+                '/playclock.v1.PointsService/ListRiskySessions',
+                request_serializer=playclock_dot_v1_dot_points__service__pb2.ListRiskySessionsRequest.SerializeToString,
+                response_deserializer=playclock_dot_v1_dot_points__service__pb2.ListRiskySessionsResponse.FromString,
+                _registered_method=True)
         self.GetStreak = channel.unary_unary(
                 '/playclock.v1.PointsService/GetStreak',
                 request_serializer=playclock_dot_v1_dot_points__service__pb2.GetStreakRequest.SerializeToString,
@@ -147,6 +152,13 @@ class PointsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRiskySessions(self, request, context):
+        """Lists those of the sessions that go on that somebody should look at, and why, those first that end first. It refuses nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStreak(self, request, context):
         """Shows for how many days running a player has had points. A developer may ask of himself in any game.
         """
@@ -191,6 +203,11 @@ def add_PointsServiceServicer_to_server(servicer, server):
                     servicer.ListPlayerSessions,
                     request_deserializer=playclock_dot_v1_dot_points__service__pb2.ListPlayerSessionsRequest.FromString,
                     response_serializer=playclock_dot_v1_dot_points__service__pb2.ListPlayerSessionsResponse.SerializeToString,
+            ),
+            'ListRiskySessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRiskySessions,
+                    request_deserializer=playclock_dot_v1_dot_points__service__pb2.ListRiskySessionsRequest.FromString,
+                    response_serializer=playclock_dot_v1_dot_points__service__pb2.ListRiskySessionsResponse.SerializeToString,
             ),
             'GetStreak': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStreak,
@@ -393,6 +410,33 @@ class PointsService:
             '/playclock.v1.PointsService/ListPlayerSessions',
             playclock_dot_v1_dot_points__service__pb2.ListPlayerSessionsRequest.SerializeToString,
             playclock_dot_v1_dot_points__service__pb2.ListPlayerSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRiskySessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/playclock.v1.PointsService/ListRiskySessions',
+            playclock_dot_v1_dot_points__service__pb2.ListRiskySessionsRequest.SerializeToString,
+            playclock_dot_v1_dot_points__service__pb2.ListRiskySessionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

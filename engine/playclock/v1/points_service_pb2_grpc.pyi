@@ -62,6 +62,8 @@ class PointsServiceStub:
     """Ends sessions before their time. The points stay. A repeat changes nothing."""
     ListPlayerSessions: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ListPlayerSessionsRequest, _points_service_pb2.ListPlayerSessionsResponse]
     """Lists the sessions of a game that go on, those first that end first."""
+    ListRiskySessions: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ListRiskySessionsRequest, _points_service_pb2.ListRiskySessionsResponse]
+    """Lists those of the sessions that go on that somebody should look at, and why, those first that end first. It refuses nothing."""
     GetStreak: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetStreakRequest, _points_service_pb2.GetStreakResponse]
     """Shows for how many days running a player has had points. A developer may ask of himself in any game."""
 
@@ -99,6 +101,8 @@ class PointsServiceAsyncStub(PointsServiceStub):
     """Ends sessions before their time. The points stay. A repeat changes nothing."""
     ListPlayerSessions: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ListPlayerSessionsRequest, _points_service_pb2.ListPlayerSessionsResponse]  # type: ignore[assignment]
     """Lists the sessions of a game that go on, those first that end first."""
+    ListRiskySessions: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ListRiskySessionsRequest, _points_service_pb2.ListRiskySessionsResponse]  # type: ignore[assignment]
+    """Lists those of the sessions that go on that somebody should look at, and why, those first that end first. It refuses nothing."""
     GetStreak: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetStreakRequest, _points_service_pb2.GetStreakResponse]  # type: ignore[assignment]
     """Shows for how many days running a player has had points. A developer may ask of himself in any game."""
 
@@ -175,6 +179,14 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.ListPlayerSessionsResponse, _abc.Awaitable[_points_service_pb2.ListPlayerSessionsResponse]]:
         """Lists the sessions of a game that go on, those first that end first."""
+
+    @_abc_1.abstractmethod
+    def ListRiskySessions(
+        self,
+        request: _points_service_pb2.ListRiskySessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_points_service_pb2.ListRiskySessionsResponse, _abc.Awaitable[_points_service_pb2.ListRiskySessionsResponse]]:
+        """Lists those of the sessions that go on that somebody should look at, and why, those first that end first. It refuses nothing."""
 
     @_abc_1.abstractmethod
     def GetStreak(

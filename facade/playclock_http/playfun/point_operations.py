@@ -137,6 +137,18 @@ OPERATIONS: Final = (
     ),
     _operation(
         "GET",
+        "/play/dev/risky-sessions/{gameId}",
+        "listRiskySessions",
+        "List a game's sessions that somebody should look at",
+        "Of those that go on. Nothing is refused for it. A page may be short, or empty, and yet not the last.",
+        _game("path"),
+        _number("limit", "How many sessions to look at.", 100, 1000),
+        Parameter("cursor", "query", "nextCursor of the page before.", {"type": "string"}),
+        content=schemas.RiskySessionList,
+        example={"sessions": [], "nextCursor": None},
+    ),
+    _operation(
+        "GET",
         "/play/session-token",
         "issueSessionToken",
         "Begin a player's session",

@@ -146,6 +146,30 @@ class SessionList(msgspec.Struct, frozen=True, rename="camel"):
     next_cursor: Annotated[str | None, Meta(description="Where the next page begins; null after the last.")]
 
 
+class RiskySession(ListedSession, frozen=True, rename="camel"):
+    """A player's session that somebody should look at."""
+
+    risk_score: Annotated[
+        float, Meta(description="How much speaks against it: above 0.5, at most 1.", examples=[0.6], gt=0.5, le=1)
+    ]
+    risk_reasons: Annotated[
+        list[str],
+        Meta(
+            description="What does: SCORE_PACE (half of maxScorePerSession, four times as fast as would reach it when the "
+            "token ends), SESSION_CAP and DAILY_CAP (95 % of it), SESSION_COUNT (as many sessions as may be; without a cap, "
+            "20), OUTLIER (ten times the median of the day's leaders).",
+            examples=[["SCORE_PACE"]],
+        ),
+    ]
+
+
+class RiskySessionList(msgspec.Struct, frozen=True, rename="camel"):
+    """A page of sessions that somebody should look at."""
+
+    sessions: list[RiskySession]
+    next_cursor: Annotated[str | None, Meta(description="Where the next page begins; null after the last.")]
+
+
 class SessionToken(msgspec.Struct, frozen=True, rename="camel"):
     """A session that has begun."""
 

@@ -4,6 +4,7 @@ import re
 from datetime import UTC
 from typing import Final
 
+import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
 from playclock.v1 import points_service_pb2 as pb
 from playclock.v1.points_service_pb2_grpc import PointsServiceStub
@@ -41,6 +42,7 @@ class PointsCalls:
             "/play/dev/validate-session-token": {"POST": self.validate},
             "/play/dev/invalidate-sessions": {"POST": self.invalidate},
             "/play/dev/sessions/{gameId}": {"GET": self.sessions},
+            "/play/dev/risky-sessions/{gameId}": {"GET": self.risky_sessions},
             "/play/session-token": {"GET": self.session_token},
             "/games/streak": {"GET": self.streak},
         }
@@ -125,6 +127,20 @@ class PointsCalls:
         )
         return success(schemas.SessionList([_listed(each) for each in answer.sessions], answer.next_page_token or None))
 
+    async def risky_sessions(self, incoming: Incoming) -> Reply:
+        """List a game's sessions that somebody should look at."""
+        metadata = await self._door.developer(incoming)
+        async with self._door.known(metadata):
+            query = incoming.query()
+            limit = queries.number(query, "limit", 100, low=1, high=1000)
+            cursor = queries.text(query, "cursor", at_most=1024)
+        answer = await self._points.ListRiskySessions(
+            pb.ListRiskySessionsRequest(game_id=incoming.path_parameters["gameId"], page_size=limit, page_token=cursor),
+            timeout=self._deadline_sec,
+            metadata=metadata,
+        )
+        return success(schemas.RiskySessionList([_risky(each) for each in answer.sessions], answer.next_page_token or None))
+
     async def session_token(self, incoming: Incoming) -> Reply:
         """Begin a player's session for the developer's server, once for each signature."""
         metadata = await self._door.developer(incoming)
@@ -164,6 +180,14 @@ def _listed(session: pb.PlayerSession) -> schemas.ListedSession:
         game_id=session.game_id,
         created_at=_time(session.create_time),
         expires_at=_time(session.expire_time),
+    )
+
+
+def _risky(risky: pb.RiskySession) -> schemas.RiskySession:
+    return schemas.RiskySession(
+        **msgspec.structs.asdict(_listed(risky.session)),
+        risk_score=risky.risk_pct / 100,
+        risk_reasons=[pb.RiskReason.Name(reason).removeprefix("RISK_REASON_") for reason in risky.reasons],
     )
 
 
