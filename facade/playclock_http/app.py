@@ -31,8 +31,8 @@ _DESCRIPTION: Final = (
     "Play sessions of PC cafes: one-time tokens, heartbeats, ends. And links with which an agent's players start games. "
     "And developers' games, their players and points. And matches for entry fees: players' tokens and results. "
     "Answers of the first two are in an envelope, errors of all. "
-    f"Bodies are JSON of at most {MAX_BODY_BYTES} bytes, of games with pictures more, and {MAX_DEPTH} levels, in UTF-8, "
-    "with no key twice and numbers of 64 bits; an integer is written without a fraction. "
+    f"Bodies are JSON of at most {MAX_BODY_BYTES} bytes, of games with pictures and of results more, and {MAX_DEPTH} levels, "
+    "in UTF-8, with no key twice and numbers of 64 bits; an integer is written without a fraction. "
     "Fields that are not described are ignored."
 )
 

@@ -1,5 +1,6 @@
 """The match calls over a fake engine: what they hand on, as whom, and how its errors are said."""
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -46,6 +47,22 @@ async def test_a_report_arrives_as_it_was_sent(fake_engine: "FakeEngine", client
             pb.TeamReport(team_id="b", forfeit=True),
         ],
     )
+
+
+async def test_the_largest_match_has_a_result_however_its_teams_are_called(
+    fake_engine: "FakeEngine", client: httpx.AsyncClient
+) -> None:
+    match = pb.Match(match_id=MATCH, state=pb.Match.STATE_FINISHED)
+    fake_engine.answer("ReportResult", pb.ReportResultResponse(match=match))
+    names = [f"{number:03}" + "\N{VIDEO GAME}" * 125 for number in range(128)]
+    teams = [{"id": name, "score": -(2**63), "ranking": 1_000_000, "forfeit": False} for name in names]
+    participants = [{"id": USER, "score": -(2**63)}] * 128
+    body = json.dumps({"match_id": MATCH, "participants": participants, "teams": teams}, indent=1).encode()
+    assert (await client.post(FINISH, content=body, headers=GOOD)).status_code == 200
+    (call,) = fake_engine.calls
+    assert [team.team_id for team in call.request.teams] == names
+    response = await client.post(FINISH, content=body + b" " * 60_000, headers=GOOD)
+    assert (response.status_code, response.json()["error_description"]) == (400, "body: longer than 262144 bytes")
 
 
 @pytest.mark.parametrize("path", PATHS)

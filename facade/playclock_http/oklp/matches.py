@@ -11,10 +11,13 @@ from playclock.v1.match_service_pb2_grpc import MatchServiceStub
 from playclock_http.address import TrustedProxies
 from playclock_http.callers import Callers
 from playclock_http.endpoint import Reply
-from playclock_http.incoming import Incoming
+from playclock_http.incoming import MAX_BODY_BYTES, Incoming
 from playclock_http.oklp import schemas
 from playclock_http.refusal import Refusal
 from playclock_http.upstream import Metadata, Upstream
+
+MAX_RESULT_BYTES: Final = 256 * 1024
+"""How long a result may be: that of as many teams as there can be, each with the longest id that JSON may have to escape."""
 
 _BEARER: Final = re.compile(rb"bearer +([\x21-\x7e]+)", re.IGNORECASE)
 _ACCESS_TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}", re.ASCII)
@@ -63,7 +66,7 @@ class MatchCalls:
 
     async def finish(self, incoming: Incoming) -> Reply:
         """Take a result, and say which one counts."""
-        body, metadata = await self._receive(incoming, schemas.Result)
+        body, metadata = await self._receive(incoming, schemas.Result, at_most=MAX_RESULT_BYTES)
         answer = await self._report_result(
             pb.ReportResultRequest(
                 match_id=body.match_id,
@@ -78,14 +81,16 @@ class MatchCalls:
         )
         return Reply(200, _JSON.encode(_accepted(answer.match)))
 
-    async def _receive(self, incoming: Incoming, declared: type[BodyT]) -> tuple[BodyT, Metadata]:
+    async def _receive(
+        self, incoming: Incoming, declared: type[BodyT], *, at_most: int = MAX_BODY_BYTES
+    ) -> tuple[BodyT, Metadata]:
         """Return the body and the metadata by which the engine learns who calls.
 
         Raises Refusal, and AioRpcError to whoever has no good token and must not hear what is wrong with the body.
         """
         metadata = self._credentials(incoming)
         try:
-            return incoming.decode(await incoming.body(), declared), metadata
+            return incoming.decode(await incoming.body(at_most=at_most), declared), metadata
         except Refusal as refusal:
             raise await self._callers.may_hear(refusal, metadata) from None
 
