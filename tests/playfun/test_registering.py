@@ -114,6 +114,12 @@ class TestAsTheSdkSends:
             "description: expected a string of 1 to 4000 characters"
         )
 
+    @pytest.mark.parametrize("text", ["null", "undefined", "[object Object]", "[object File]", "[object Blob]"])
+    async def test_in_a_form_it_counts_as_not_given_and_in_json_as_what_it_is(self, studio: Studio, text: str) -> None:
+        assert (await studio.registered(("jwksUrl", text, None)))["jwksUrl"] is None
+        sent = GAME | {"base64Image": data_uri(PNG), "name": text}
+        assert (await studio.developer.ask("POST", "/games", json=sent))["name"] == text
+
     @pytest.mark.parametrize("platform", ["WEB", "desktop", "Mobile", "CONSOLE", "ios", "android", "steam", "itch", "epic"])
     async def test_platforms_of_all_sources(self, studio: Studio, platform: str) -> None:
         assert (await studio.registered(changed={"platform": platform}))["platform"] == platform.upper()

@@ -17,7 +17,8 @@ PICTURE_BYTES_MAX: Final = 10 * 1024 * 1024 + 1
 """How much is kept of a picture, as a file or as a text: a byte more than the engine takes, so that it says what is wrong."""
 FORM_BYTES_MAX: Final = 32 * 1024 * 1024
 """How much is read of a form: so much that whoever sends too large a picture hears of it, and is not cut off."""
-JSON_BYTES_MAX: Final = 24 * 1024 * 1024
+JSON_BYTES_MAX: Final = 16 * 1024 * 1024
+"""How much is read of JSON: two pictures of 5 MB, in base64, and room for slashes that are escaped."""
 UPLOAD_SEC: Final = 30.0
 """How long a large body may take: as long as the engine lets a picture take."""
 TEXT_BYTES_MAX: Final = 16 * 1024
@@ -95,7 +96,7 @@ async def _from_json(incoming: Incoming, declared: type[SaidT], within_sec: floa
         return _said(incoming.decode(body, declared), {})
     if sum(body.count(mark) for mark in (b",", b"[", b"{")) > _MARKS_MAX:
         raise bad_request("body: more values than a game has")
-    # Some 100 ms for the largest: others are answered meanwhile.
+    # Some 100 ms in all for the largest: others are answered between its steps.
     return _said(await asyncio.to_thread(incoming.decode, body, declared), {})
 
 
