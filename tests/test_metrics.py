@@ -267,7 +267,7 @@ class TestBookkeeping:
     ) -> None:
         engine = await make_engine(faulty_store, background=True)
         shown = Shown(engine)
-        jobs = ("closer", "deliveries", "estate", "images", "limits", "matches", "pulse", "rollbacks", "sweeper", "uses")
+        jobs = ("closer", "estate", "images", "limits", "matches", "pulse", "rollbacks", "sweeper", "uses")
         assert shown.all("background_failures_total") == {(job,): 0 for job in jobs}
         faulty_store.is_away = True
         async with asyncio.timeout(20):

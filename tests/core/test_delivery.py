@@ -23,6 +23,7 @@ from playclock.core.delivery import (
 from playclock.core.delivery_answers import read_answer, retry_after_ms
 from playclock.core.ids import delivery_id_of, partition_in
 from playclock.core.match import MatchRules, MatchState
+from playclock.core.match_info import is_off, match_info
 
 from tests.core.matches import Bank, match_of, with_players
 
@@ -55,7 +56,7 @@ def test_every_pair_is_as_it_is_written_here(state: DeliveryState, event: Delive
 class TestTheBody:
     def test_is_as_documented_and_always_the_same(self) -> None:
         match = with_players(match_of(), Bank(1_000), "a", "b")
-        body = core.match_info(match)
+        body = match_info(match)
         users = [seat.user_id for seat in match.seats]
         teams = [seat.team_id for seat in match.seats]
         assert body.decode() == (
@@ -63,12 +64,12 @@ class TestTheBody:
             f'"participants":[{{"id":"{users[0]}","team_id":"{teams[0]}"}},{{"id":"{users[1]}","team_id":"{teams[1]}"}}],'
             f'"teams":[{{"id":"{teams[0]}"}},{{"id":"{teams[1]}"}}]}}'
         )
-        assert core.match_info(match) == body
+        assert match_info(match) == body
 
     def test_names_a_team_once(self) -> None:
         match = with_players(match_of(), Bank(1_000), "a", "b")
         together = replace(match, seats=tuple(replace(seat, team_id="t") for seat in match.seats))
-        assert core.match_info(together).endswith(b'"teams":[{"id":"t"}]}')
+        assert match_info(together).endswith(b'"teams":[{"id":"t"}]}')
 
 
 class TestTheSchedule:
@@ -161,7 +162,7 @@ class TestAMessage:
 @pytest.mark.parametrize("state", MatchState)
 def test_only_a_match_that_ended_without_a_result_is_off(state: MatchState) -> None:
     off = {MatchState.ABORTED, MatchState.CANCELLED}
-    assert core.is_off(replace(match_of(), state=state)) is (state in off)
+    assert is_off(replace(match_of(), state=state)) is (state in off)
 
 
 class TestAnAnswer:

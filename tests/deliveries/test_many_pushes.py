@@ -94,15 +94,41 @@ class TestAServerThatHangs:
         game_server.release()
         assert {(await told.settled(each)).state for each in hung} == {MatchState.LIVE}
 
-    async def test_is_asked_by_one_at_a_time_after_a_while(self, told: Told, game_server: GameServer) -> None:
+    async def test_is_asked_by_one_at_a_time_after_a_while(
+        self, told: Told, game_server: GameServer, clock: ManualClock
+    ) -> None:
         game_server.answer(*["gone"] * 5, "held")
         for _ in range(5):
             assert (await told.told(entry_fee_micros=1)).state is MatchState.ABORTED
-        hung = [await told.begin(entry_fee_micros=1) for _ in range(3)]
+        hung = [await told.begin(entry_fee_micros=1) for _ in range(5)]
         await game_server.until_crowd(1)
+        await told.engine.sweeper.sweep()
         assert sum(len(game_server.seen(each)) for each in hung) == 1
+        waiting = [await told.delivery(each) for each in hung]
+        assert sum(each is not None and each.leased_until_ms > 0 for each in waiting) == 3
         game_server.release()
+        assert [(await told.settled(each)).state for each in hung].count(MatchState.LIVE) == 3
+        clock.advance(5)
+        await told.engine.sweep()
         assert {(await told.settled(each)).state for each in hung} == {MatchState.LIVE}
+
+    async def test_has_what_waits_too_long_given_back(self, told: Told, game_server: GameServer, clock: ManualClock) -> None:
+        """What comes to its turn only when its lease is nearly over is not sent by who had it, and does not count as a try."""
+        game_server.answer(*["gone"] * 5, "held")
+        for _ in range(5):
+            assert (await told.told(entry_fee_micros=1)).state is MatchState.ABORTED
+        first, second = [await told.begin(entry_fee_micros=1) for _ in range(2)]
+        await game_server.until_crowd(1)
+        clock.advance(50)
+        game_server.release()
+        states = [(await told.settled(each)).state for each in (first, second)]
+        assert sorted(states) == [MatchState.STARTING, MatchState.LIVE]
+        waits = first if states[0] is MatchState.STARTING else second
+        given_back = await told.delivery(waits)
+        assert given_back is not None
+        assert (given_back.tries, given_back.leased_until_ms, given_back.is_sent) == (0, 0, False)
+        clock.advance(5)
+        assert (await told.sweep(waits)).state is MatchState.LIVE
 
 
 @pytest.mark.parametrize("store_kind", ["memory"], indirect=True)

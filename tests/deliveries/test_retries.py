@@ -134,7 +134,6 @@ class TestAMatchThatIsOff:
         await game_server.until_crowd(1)
         await told.matches.cancel(OPERATOR, match.id)
         await told.engine.sweeper.sweep()
-        await told.matches.pushing.begin()
         assert game_server.methods(match) == ["PUT"]
         game_server.release()
         match = await told.settled(match)
@@ -153,7 +152,6 @@ class TestAMatchThatIsOff:
         await told.matches.cancel(OPERATOR, match.id)
         clock.advance(60)
         await told.engine.sweeper.sweep()
-        await told.matches.pushing.begin()
         await game_server.until_seen(match, "DELETE")
         game_server.release()
         await told.sweep(await told.settled(match))

@@ -17,7 +17,8 @@ import msgspec
 from msgspec.structs import replace
 
 from playclock.core.ids import delivery_id_of
-from playclock.core.match import DAY_MS, Match, MatchState, is_closed
+from playclock.core.match import DAY_MS, Match
+from playclock.core.match_info import match_info
 
 SCHEDULE_MS: Final = (
     0,
@@ -153,26 +154,6 @@ class Delivery(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=T
     error: str = ""
     ended_ms: int | None = None
     replays: int = 0
-
-
-def waits_for_push(match: Match) -> bool:
-    """Whether a match has all its money in escrow, and waits until its game's server has been told."""
-    return match.state is MatchState.STARTING and match.is_escrowed and match.needs_push
-
-
-def is_off(match: Match) -> bool:
-    """Whether a match was aborted or cancelled."""
-    return is_closed(match) and match.state is not MatchState.FINISHED
-
-
-def match_info(match: Match) -> bytes:
-    """Return the body that tells of a match: the same bytes for the same players.
-
-    Source: OkLetsPlay, "Match discovery".
-    """
-    participants = [{"id": seat.user_id, "team_id": seat.team_id} for seat in match.seats]
-    teams = [{"id": team_id} for team_id in dict.fromkeys(seat.team_id for seat in match.seats)]
-    return msgspec.json.encode({"match_id": match.id, "participants": participants, "teams": teams})
 
 
 def put_of(match: Match, *, now_ms: int) -> Delivery:

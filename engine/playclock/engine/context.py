@@ -10,7 +10,6 @@ from playclock.core import moves, transfers
 from playclock.core import session as core
 from playclock.core.catalog_index import Catalog
 from playclock.core.charge import Account, moves_money
-from playclock.core.delivery import Delivery
 from playclock.core.estate import Estate
 from playclock.core.ids import account_key, make_uuid, player_seat_key, server_key, session_key
 from playclock.core.ledger import charge_transfer
@@ -53,8 +52,6 @@ class Context:
         """Bets of whose rollback an agent has to be told."""
         self.unsettled: deque[str] = deque()
         """Ids of matches whose seats wait for steps on accounts."""
-        self.deliveries: deque[Delivery] = deque()
-        """Messages to games' servers that this process has taken to send."""
 
     def new_uuid(self, partition: int) -> str:
         """Make a UUIDv4 in the partition, from the operating system's randomness."""

@@ -197,7 +197,6 @@ class Engine:
                 "closer": (SWEEP_SEC, self.closer.close),
                 "rollbacks": (SWEEP_SEC, self.wallet.rollbacks.begin),
                 "matches": (SWEEP_SEC, self.matches.settling.begin),
-                "deliveries": (SWEEP_SEC, self.matches.pushing.begin),
                 "estate": (REFRESH_SEC, self.estate.refresh),
                 "limits": (SHARE_SEC, self.limits.share),
                 "images": (SWEEP_SEC, self.kept_images.remove),
@@ -261,7 +260,6 @@ class Engine:
             await self.wallet.rollbacks.finish()
             await self.matches.settling.begin()
             await self.matches.settling.finish()
-            await self.matches.pushing.begin()
             await self.matches.pushing.finish()
             await self.kept_images.remove()
             await self.key_uses.write()

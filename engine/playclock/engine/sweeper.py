@@ -100,7 +100,7 @@ class Sweeper:
         self._context.unconfirmed.extend(found.unconfirmed)
         self._context.rollbacks.extend(found.rollbacks)
         self._context.unsettled.extend(found.unsettled)
-        self._context.deliveries.extend(found.deliveries)
+        self._matches.pushing.add(found.deliveries)
         self._kept_images.going(found.going)
 
     async def _look(self, work: Work, key: str, found: "_Found") -> None:

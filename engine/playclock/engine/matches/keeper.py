@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from playclock.core import match_moves as moves
-from playclock.core.delivery import waits_for_push
 from playclock.core.escrow import fee_transfer, outstanding
 from playclock.core.guards import is_kept
 from playclock.core.ids import is_match_id, match_key, partition_in
 from playclock.core.match import Match, MatchRules
+from playclock.core.match_info import waits_for_push
 from playclock.core.match_news import news_of
 from playclock.core.outbox import Audit
 from playclock.engine.audit import audit

@@ -1,13 +1,15 @@
 """What games' servers have to be told of matches, in the store: written in the commits that cause it, and taken to be sent."""
 
+from collections.abc import Callable
 from typing import Final
 
 from msgspec.structs import replace
 
 from playclock.core import delivery as core
-from playclock.core.delivery import BUSY_MS, Delivery, DeliveryRules, DeliveryState, Method, is_off, waits_for_push
+from playclock.core.delivery import BUSY_MS, Delivery, DeliveryRules, DeliveryState, Method
 from playclock.core.ids import delivery_id_of, delivery_key
 from playclock.core.match import AbortReason, Match, is_closed
+from playclock.core.match_info import is_off, waits_for_push
 from playclock.engine.context import Context
 from playclock.engine.records import DELIVERIES
 from playclock.engine.work import Work
@@ -21,6 +23,8 @@ class Notices:
         self._context = context
         self.rules: Final = rules
         self._is_able = is_able
+        self.has_room: Callable[[str], bool] = lambda _: True
+        """Says whether this process can take one more message to a client."""
 
     async def follow(self, work: Work, before: Match | None, after: Match) -> None:
         """Write what a game's server has to be told of a change of its match."""
@@ -93,8 +97,8 @@ class Notices:
             self.write(work, core.delete_of(put, now_ms=work.now_ms))
 
     async def _wait_until_ms(self, work: Work, delivery: Delivery) -> int:
-        """Return until when a message that is due has to wait: for its PUT, or for a process that can send it."""
-        if not self._is_able:
+        """Return until when a message that is due has to wait: for its PUT, or for a process that can send it now."""
+        if not self._is_able or not self.has_room(delivery.client_id):
             return work.now_ms + BUSY_MS
         if delivery.method is Method.PUT:
             return 0

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from playclock.core.delivery import Delivery, DeliveryState, Method, Tried, Verd
 from playclock.core.escrow import outstanding
 from playclock.core.ids import delivery_id_of, delivery_key, match_key, partition_in
 from playclock.core.match import Match
+from playclock.core.match_info import is_off
 from playclock.engine.context import Context
 from playclock.engine.matches.keeper import Keeper
 from playclock.engine.matches.notices import Notices
@@ -24,13 +25,17 @@ from playclock.errors import TryAgain
 PER_CLIENT: Final = 8
 """How many messages to one client's server are under way at once: one, as long as it does not answer."""
 WAITING_MAX: Final = 200
-"""How many wait for that. What is left out is due again when its lease is over."""
+WAITING_MAX_FAILING: Final = 3
+"""How many wait for that, or are under way: as many as may come to their turn before their lease is over. The others are due
+again soon."""
 FINISH_SEC: Final = 5.0
 """How long tries that are under way may hold up an engine that stops."""
 
 DELIVERED: Final = "delivered"
 FAILED: Final = "failed"
 DEAD: Final = "dead"
+
+_LATE: Final = Tried(verdict=Verdict.BUSY, is_sent=False)
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +51,16 @@ class _Line:
         """How many tries in a row had no answer."""
         self.waiting = 0
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the server does not answer."""
+        return self.failures >= FAILURES_MAX
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more message can wait for its turn."""
+        return self.waiting < (WAITING_MAX_FAILING if self.is_failing else WAITING_MAX)
+
 
 class Pushing:
     """Sends what is due."""
@@ -59,17 +74,19 @@ class Pushing:
         self._lines: dict[str, _Line] = {}
         self._under_way: set[asyncio.Task[None]] = set()
         keeper.on_waiting = self._push
+        notices.has_room = self._has_room
 
     @property
     def waiting(self) -> int:
         """How many messages this process has taken to send."""
         return len(self._under_way)
 
-    async def begin(self) -> None:
-        """Send what the sweeper has taken, each by a task of its own."""
-        taken = self._context.deliveries
-        while taken:
-            self._queue(taken.popleft())
+    def add(self, taken: Sequence[Delivery]) -> None:
+        """Send what was taken, each by a task of its own, and return at once."""
+        for delivery in taken:
+            line = self._lines.setdefault(delivery.client_id, _Line())
+            line.waiting += 1
+            self._begin(self._deliver(line, delivery))
 
     async def finish(self) -> None:
         """Wait until what was begun has come to its end."""
@@ -100,14 +117,11 @@ class Pushing:
 
         now_ms = self._context.clock.now_ms()
         taken = await self._context.turns.decide(partition_in(delivery_id), now_ms, decision)
-        if taken is not None:
-            self._queue(taken)
+        self.add([] if taken is None else [taken])
 
-    def _queue(self, delivery: Delivery) -> None:
-        line = self._lines.setdefault(delivery.client_id, _Line())
-        if line.waiting < WAITING_MAX:
-            line.waiting += 1
-            self._begin(self._deliver(line, delivery))
+    def _has_room(self, client_id: str) -> bool:
+        line = self._lines.get(client_id)
+        return line is None or line.has_room
 
     def _begin(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._guarded(job), name="playclock delivery")
@@ -127,11 +141,11 @@ class Pushing:
         try:
             async with AsyncExitStack() as turn:
                 await turn.enter_async_context(line.turns)
-                if line.failures >= FAILURES_MAX:
+                if line.is_failing:
                     await turn.enter_async_context(line.trial)
-                if clock.now_ms() >= delivery.leased_until_ms - rules.timeout_ms:
-                    return  # somebody else may have it before an answer is there
-                outcome = await self._sender.send(delivery)
+                # Whoever finds a lease that is over sends as well: an answer has to be there before that.
+                is_late = clock.now_ms() >= delivery.leased_until_ms - rules.timeout_ms
+                outcome = _LATE if is_late else await self._sender.send(delivery)
         finally:
             line.waiting -= 1
         if outcome.verdict is not Verdict.BUSY:
@@ -150,14 +164,15 @@ class Pushing:
             await work.prefetch(match_key(delivery.match_id), delivery_key(delivery.id), fresh=True)
             match = await self._keeper.read(work, delivery.match_id)
             before = await self._notices.read(work, delivery.id)
-            if before is None:
+            is_others = before is not None and before.leased_until_ms != delivery.leased_until_ms
+            if before is None or (is_others and outcome.verdict is Verdict.BUSY):
                 return match
             after = core.tried(before, outcome, retries=retries, now_ms=work.now_ms)
             ended.append(after)
             self._notices.write(work, after)
             if match is None or after.method is Method.DELETE:
                 return match
-            if core.is_off(match):
+            if is_off(match):
                 await self._notices.come_after(work, after)
                 return match
             return await self._answered(work, match, after)
