@@ -5,11 +5,19 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-from playclock.v1.match_service_pb2 import CreateMatchRequest, JoinMatchRequest, MatchTerms
+from playclock.v1.match_service_pb2 import (
+    CreateMatchRequest,
+    GetMatchRequest,
+    IssueMatchTokenRequest,
+    JoinMatchRequest,
+    MatchTerms,
+)
 from playclock.v1.match_service_pb2_grpc import MatchServiceStub
 
+from tests.cli.conftest import EXAMPLES
+
 if TYPE_CHECKING:
-    from tests.cli.conftest import Run
+    from tests.cli.conftest import Run, Start
 
 GAME = "3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d"
 USER = "0376d27d-4b0e-4286-9dd9-f9f7528689bb"
@@ -84,3 +92,17 @@ def test_what_an_engine_refuses_is_told_in_a_sentence(
     assert (result.returncode, result.stdout) == (code, "")
     assert sentence in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_server_has_the_times_that_its_settings_say(start: "Start") -> None:
+    ports = ("--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--store", "memory://")
+    estate = ("--provision", str(EXAMPLES / "provisioning.toml"), "--config", str(EXAMPLES / "settings.toml"))
+    served = start("serve", *ports, *estate, PLAYCLOCK_MATCHES_TOKEN_TTL="90").ready()
+    match_id = make_match(served, is_joined=True)
+    with grpc.insecure_channel(served["grpc"]) as channel:
+        stub = MatchServiceStub(channel)
+        made = stub.GetMatch(GetMatchRequest(match_id=match_id), metadata=OPERATOR, timeout=10).match.create_time
+        request = IssueMatchTokenRequest(match_id=match_id, user_id=USER)
+        issued = stub.IssueMatchToken(request, metadata=OPERATOR, timeout=10)
+    assert 90 <= issued.expire_time.seconds - made.seconds < 90 + 60
+    assert issued.launch_url == f"http://127.0.0.1:9000/play?token={issued.token}"

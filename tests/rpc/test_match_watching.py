@@ -5,6 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from playclock.core.codec import encode
+from playclock.core.ids import match_key
+from playclock.core.match import Match as StoredMatch
+from playclock.core.match import MatchState, Seat, SeatState, TeamResult, Terms
+from playclock.core.match_terms import PLAYERS_MAX, SUBMISSIONS_MAX, TEAM_ID_MAX
+from playclock.core.payout import PayoutRule
+from playclock.core.results import SCORE_MAX
+from playclock.rpc.server import MESSAGE_BYTES_MAX
+from playclock.stores.base import ABSENT, Commit, Put
 from playclock.v1 import (
     ListMatchesRequest,
     Match,
@@ -112,3 +121,54 @@ async def test_what_is_wrong_is_named(desk: Desk) -> None:
     stream: Any = desk.stub.WatchMatches(WatchMatchesRequest(cursor="x", match_id=UNKNOWN), metadata=desk.by)
     failed = await desk.calls.failure(anext(aiter(stream)))
     assert (failed.code, failed.violations) == (grpc.StatusCode.INVALID_ARGUMENT, ("cursor",))
+
+
+async def test_a_page_of_the_largest_matches_fits_into_a_message(desk: Desk, world: "World") -> None:
+    terms = Terms(
+        game_id=world.GAME_ID,
+        client_id=CLIENT,
+        is_synchronous=False,
+        is_tournament=True,
+        currency="GCOIN",
+        entry_fee_micros=1,
+        fee_basis_points=0,
+        payout=PayoutRule(),
+        players_min=2,
+        players_max=PLAYERS_MAX,
+        submissions_total=SUBMISSIONS_MAX,
+        join_ms=3_600_000,
+        play_ms=600_000,
+    )
+    seats = tuple(
+        Seat(
+            number=number,
+            user_id=user(number),
+            team_id=chr(0x1F600 + number) * TEAM_ID_MAX,
+            account_id="a" * 64,
+            state=SeatState.PAID,
+            scores=(SCORE_MAX,) * SUBMISSIONS_MAX,
+        )
+        for number in range(PLAYERS_MAX)
+    )
+    now_ms, places = world.engine.clock.now_ms(), range(14)
+    result = tuple(TeamResult(team_id=seat.team_id, score=SCORE_MAX, rank=1) for seat in seats)
+    for place in places:
+        match = StoredMatch(
+            id=f"{place // 12:02x}{place:022x}",
+            terms=terms,
+            created_ms=now_ms,
+            state=MatchState.LIVE,
+            seats=seats,
+            result=result,
+            live_ms=now_ms,
+        )
+        put = Put(key=match_key(match.id), expect=ABSENT, data=encode(match), due_ms=now_ms + 600_000)
+        assert await world.engine.store.commit([Commit(partition=place // 12, puts=[put])]) == [None]
+    found, token, pages = list[str](), "", 0
+    while not pages or token:
+        page = await desk.stub.ListMatches(ListMatchesRequest(page_size=1_000, page_token=token), metadata=desk.by)
+        assert page.ByteSize() < MESSAGE_BYTES_MAX
+        found += [match.match_id for match in page.matches]
+        token, pages = page.next_page_token, pages + 1
+    assert len(found) == len(set(found)) == len(places)
+    assert pages > 1

@@ -21,6 +21,10 @@ PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 1_000
 LOOKED_AT_MAX: Final = 2_000
 """How many entries of the index one page looks at; after that it is handed out as short as it is."""
+AT_ONCE: Final = 200
+"""How many of them are read at once."""
+PAGE_BYTES: Final = 1_000_000
+"""What a page may have before it ends. A message has room for four times that, and so for what is read at once beyond it."""
 
 T = TypeVar("T")
 
@@ -67,25 +71,39 @@ class Listing:
 
 
 async def filed(
-    context: Context, kind: str, look: Callable[[list[str]], Awaitable[list[T]]], *, page_size: int, page_token: str
+    context: Context,
+    kind: str,
+    look: Callable[[list[str]], Awaitable[list[T]]],
+    *,
+    page_size: int,
+    page_token: str,
+    at_once: int = AT_ONCE,
+    size_of: Callable[[T], int] = lambda _: 0,
 ) -> tuple[list[T], str]:
     """Return a page of what `look` makes of the keys of one kind in the index of what is due, and the next page's token.
 
-    Raises BadRequest, StoreAway.
+    What may be large has a size in bytes, and is looked at a few `at_once`: a page ends when it has `PAGE_BYTES` of it. Raises
+    BadRequest, StoreAway.
     """
     if page_size < 0:
         raise BadRequest({"page_size": "must not be negative"})
     place = parse_place(page_token) if page_token else Place(0, None)
-    left, looked_at = min(page_size or PAGE_DEFAULT, PAGE_MAX), 0
+    left, looked_at, size_bytes = min(page_size or PAGE_DEFAULT, PAGE_MAX), 0, 0
     found: list[T] = []
     while place.partition < PARTITIONS and left > len(found) and looked_at < LOOKED_AT_MAX:
-        size = min(left - len(found), 200)
+        size = min(left - len(found), AT_ONCE)
         try:
             due = await context.records.store.due(place.partition, NEVER_MS, size, after=place.after)
         except StoreUnavailable as error:
             raise context.records.away() from error
         looked_at += max(1, len(due))
-        found += await look([entry.key for entry in due if kind_of(entry.key) == kind])
+        for at in range(0, len(due), at_once):
+            entries = due[at : at + at_once]
+            taken = await look([entry.key for entry in entries if kind_of(entry.key) == kind])
+            found += taken
+            size_bytes += sum(map(size_of, taken))
+            if size_bytes >= PAGE_BYTES:
+                return found, print_place(Place(place.partition, entries[-1]))
         place = Place(place.partition, due[-1]) if len(due) == size else Place(place.partition + 1, None)
     return found, "" if place.partition == PARTITIONS else print_place(place)
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from playclock.core import match_moves as moves
+from playclock.core.codec import encode
 from playclock.core.ids import is_uuid
 from playclock.core.match import Match, MatchState, seat_of
 from playclock.engine.callers import Caller
@@ -11,6 +12,9 @@ from playclock.engine.listing import filed
 from playclock.engine.matches.keeper import Keeper
 from playclock.engine.records import MATCHES
 from playclock.errors import BadRequest
+
+AT_ONCE: Final = 8
+"""How many matches are read at once: one of 128 players with 100 scores each has some 300,000 bytes."""
 
 
 class MatchListing:
@@ -52,4 +56,10 @@ class MatchListing:
             matches = [moves.advance(match, keeper.rules, now_ms=now_ms) for match in loaded]
             return [match for match in matches if keeper.is_listed(match, now_ms) and is_wanted(match)]
 
-        return await filed(self._context, "match", look, page_size=page_size, page_token=page_token)
+        return await filed(
+            self._context, "match", look, page_size=page_size, page_token=page_token, at_once=AT_ONCE, size_of=_size_of
+        )
+
+
+def _size_of(match: Match) -> int:
+    return len(encode(match))
