@@ -42,7 +42,7 @@ from playclock.v1 import (
 if TYPE_CHECKING:
     from tests.redis_fixtures import RedisOfTests
 
-pytest_plugins = ["tests.leaks", "tests.redis_fixtures"]
+pytest_plugins = ["tests.garbage", "tests.leaks", "tests.redis_fixtures"]
 
 KINDS = ["memory", "sqlite", "redis", "cluster"]
 
