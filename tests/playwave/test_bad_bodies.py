@@ -16,6 +16,9 @@ from .server import Server
 BAD: Final = (400, "BAD_REQUEST")
 LIMIT: Final = 64 * 1024
 
+pytestmark = pytest.mark.parametrize("kind", ["memory"], indirect=True)
+"""Before any store: these are refused by whatever reads bodies."""
+
 
 @pytest.fixture(params=ENDPOINTS, ids=lambda endpoint: endpoint.name.replace(" ", "-"))
 def endpoint(request: pytest.FixtureRequest) -> Endpoint:

@@ -76,6 +76,9 @@ WRONG: Final[dict[str, dict[str, list[Any]]]] = {
 }
 
 
+before_any_store = pytest.mark.parametrize("kind", ["memory"], indirect=True)
+
+
 @pytest.fixture(params=ENDPOINTS, ids=lambda endpoint: endpoint.name.replace(" ", "-"))
 def endpoint(request: pytest.FixtureRequest) -> Endpoint:
     found: Endpoint = request.param
@@ -87,6 +90,7 @@ def changed(endpoint: Endpoint, field: str, value: object) -> bytes:
     return json.dumps(body if value is MISSING else body | {field: value}).encode()
 
 
+@before_any_store
 async def test_a_wrong_field_is_a_bad_request_that_names_it_and_echoes_nothing(server: Server, endpoint: Endpoint) -> None:
     wrong = []
     for field, values in WRONG[endpoint.name].items():
@@ -100,12 +104,14 @@ async def test_a_wrong_field_is_a_bad_request_that_names_it_and_echoes_nothing(s
     assert wrong == []
 
 
+@before_any_store
 async def test_several_wrong_fields_are_all_named(server: Server, endpoint: Endpoint) -> None:
     raw = json.dumps(dict.fromkeys(WRONG[endpoint.name], -1)).encode()
     message = error_of(await endpoint.send(server, raw, endpoint.credentials(server, raw)))["message"]
     assert [part.partition(":")[0] for part in message.split("; ")] == list(WRONG[endpoint.name])
 
 
+@before_any_store
 @pytest.mark.parametrize("credentials", ["none", "wrong"])
 async def test_who_has_no_credentials_hears_of_those_and_of_no_field(
     server: Server, endpoint: Endpoint, credentials: str

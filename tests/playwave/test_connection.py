@@ -21,6 +21,12 @@ from .server import Server
 MIB = 1024 * 1024
 
 
+@pytest.fixture(params=["memory"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Return the one kind of store that is needed here: bytes are read alike, whatever keeps what they say."""
+    return str(request.param)
+
+
 def test_a_connection_sends_at_once_instead_of_waiting_for_what_it_sent_to_be_acknowledged() -> None:
     with bind(Address("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
         accepted, _ = listener.accept()

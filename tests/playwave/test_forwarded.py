@@ -16,6 +16,9 @@ PROXY = OUTSIDE
 SECOND_PROXY = "127.8.0.1"
 BODY = b'{"pc_id":"PC-1","internal_ip":"192.168.0.17"}'
 
+pytestmark = pytest.mark.parametrize("kind", ["memory"], indirect=True)
+"""Which address counts is known before a store is asked."""
+
 
 async def cafe_of(pc: LauncherPc, *forwarded: str) -> str:
     """Start a launch with X-Forwarded-For headers, in their order, and return its cafe; empty where it is in none."""
