@@ -6,6 +6,8 @@ import pytest
 from playclock.v1.match_service_pb2 import CreateMatchRequest, JoinMatchRequest, MatchTerms, StartMatchRequest
 from playclock.v1.match_service_pb2_grpc import MatchServiceStub
 
+from tests.deliveries.conftest import eventually
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
@@ -33,15 +35,16 @@ def test_what_was_given_up_is_listed_shown_and_replayed(run: "Run", served: dict
         found: list[dict[str, Any]] = json.loads(result.stdout)
         return [each for each in found if each["match_id"] == match_id]
 
-    while not (listed := of("list", "--client", "super-game", "--state", "dead")):
-        pass
-    (dead,) = listed
+    (dead,) = eventually(lambda: of("list", "--client", "super-game", "--state", "dead"))
     assert (dead["state"], dead["method"], dead["last_error"]) == ("STATE_DEAD", "METHOD_PUT", "REFUSED_ADDRESS")
     assert of("list", "--state", "pending") == []
     (again,) = of("replay", dead["delivery_id"])
     assert (again["state"], again["replays"]) == ("STATE_PENDING", 1)
-    while (shown := of("show", dead["delivery_id"])[0])["state"] == "STATE_PENDING":
-        pass
+
+    def ended() -> list[dict[str, Any]]:
+        return [each for each in of("show", dead["delivery_id"]) if each["state"] != "STATE_PENDING"]
+
+    (shown,) = eventually(ended)
     assert (shown["state"], shown["tries"]) == ("STATE_DEAD", 2)
 
     result = run("deliveries", "list", "--engine", served["grpc"], **TOKEN)

@@ -5,9 +5,10 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pytest
 from playclock.clock import ManualClock
@@ -55,7 +56,7 @@ class GameServer:
         self._process.communicate()
 
     def trust(self, keys: object, *secrets: str) -> None:
-        """Let it verify by these keys and secrets."""
+        """Let it verify by these keys, or those at a URL, and these secrets."""
         self._command(trust=[keys, *secrets])
 
     def answer(self, *answers: str, delete: tuple[str, ...] = ("200",), other: tuple[str, ...] = ()) -> None:
@@ -68,7 +69,11 @@ class GameServer:
 
     def seen(self, match: Match) -> list[dict[str, Any]]:
         """Return what has come about a match."""
-        seen: list[dict[str, Any]] = self._command(show=match.id)["seen"]
+        return self.seen_of(match.id)
+
+    def seen_of(self, match_id: str) -> list[dict[str, Any]]:
+        """Return what has come about the match of an id."""
+        seen: list[dict[str, Any]] = self._command(show=match_id)["seen"]
         assert [each["forged"] for each in seen if each["forged"]] == []
         return seen
 
@@ -158,6 +163,7 @@ class Told(Arena):
             clock.advance(ms=next_ms - clock.now_ms())
 
 
+Found = TypeVar("Found")
 ToldMaker = Callable[..., Awaitable[Told]]
 CourierMaker = Callable[..., Courier]
 
@@ -229,6 +235,16 @@ async def trust(game_server: GameServer, told: Told, *secrets: str) -> None:
 @pytest.fixture
 async def told(make_told: ToldMaker) -> Told:
     return await make_told()
+
+
+def eventually(look: Callable[[], Found | None]) -> Found:
+    """Return what there is to be found, as soon as it is there."""
+    deadline_sec = time.monotonic() + PATIENCE_SEC
+    while time.monotonic() < deadline_sec:
+        found = look()
+        if found:
+            return found
+    raise AssertionError("it never came")
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -1,6 +1,7 @@
 """A game's server as a process of its own that a test can make fail: commands on stdin, answers on stdout, JSON lines.
 
-    {"trust": [{"keys": []}, "secret", …]}   by which keys tokens are verified, and with which secrets bodies are signed
+    {"trust": [{"keys": []}, "secret", …]}   by which keys tokens are verified, and with which secrets bodies are signed; with
+                                             the URL of the keys they are fetched, and times have to be right by the real clock
     {"answers": {"PUT": ["503", "200"]}}     what is said to requests of a method, in turn, and the last one for ever;
                                              "PUT /other" are those to a path alone
     {"show": "600f…"}                        what has come about a match, in the order in which it was answered
@@ -21,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Final
 
 import jwt
-from standardwebhooks.webhooks import Webhook
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 AUDIENCES: Final = {"/match-info": "told-game", "/other": "other-told-game"}
 
@@ -31,13 +32,13 @@ class GameServer(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     keys: ClassVar[list[jwt.PyJWK]] = []
+    fetched: ClassVar[jwt.PyJWKClient | None] = None
     secrets: ClassVar[list[str]] = []
     answers: ClassVar[dict[str, list[str]]] = {}
     seen: ClassVar[list[dict[str, Any]]] = []
     under_way: ClassVar[int] = 0
     most: ClassVar[int] = 0
     released: ClassVar[threading.Event] = threading.Event()
-    anytime: ClassVar[Any] = {"verify_exp": False, "verify_iat": False}
     lock: ClassVar[threading.Lock] = threading.Lock()
 
     def do_PUT(self) -> None:
@@ -107,25 +108,39 @@ class GameServer(BaseHTTPRequestHandler):
 
     def _problem(self, body: bytes) -> str:
         """Return what is wrong with a request, by libraries that are not the sender's."""
-        message_id, at = self.headers.get("webhook-id", ""), int(self.headers.get("webhook-timestamp", 0))
-        given = self.headers.get("webhook-signature", "").split()
-        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
-        signed_at = datetime.fromtimestamp(at, UTC)
-        webhooks = [Webhook(secret if secret.startswith("whsec_") else secret.encode()) for secret in self.secrets]
-        signatures = [webhook.sign(message_id, signed_at, body.decode()) for webhook in webhooks]
-        if not set(given) & set(signatures):
+        if not self._is_signed(body):
             return "the body is not signed"
+        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
+        at = int(self.headers.get("webhook-timestamp", 0))
+        # Without a URL the sender's time is a test's, which the signature has vouched for.
+        options: Any = {} if self.fetched else {"verify_exp": False, "verify_iat": False}
         try:
-            header = jwt.get_unverified_header(token)
-            key = next(key for key in self.keys if key.key_id == header["kid"])
-            # The sender's time is the test's, which the signature has vouched for.
             audience = AUDIENCES.get(self._place(), "")
-            claims = jwt.decode(token, key, ["RS256"], audience=audience, options=self.anytime)
+            claims = jwt.decode(token, self._key(token), ["RS256"], audience=audience, options=options)
         except (jwt.PyJWTError, StopIteration, KeyError) as error:
             return f"the token is bad: {error}"
         if scheme != "Bearer" or not claims["iat"] <= at < claims["exp"] or claims["typ"] != "Push":
             return "the token is of no use"
         return ""
+
+    def _key(self, token: str) -> jwt.PyJWK:
+        if self.fetched is not None:
+            return self.fetched.get_signing_key_from_jwt(token)
+        key_id = jwt.get_unverified_header(token)["kid"]
+        return next(key for key in self.keys if key.key_id == key_id)
+
+    def _is_signed(self, body: bytes) -> bool:
+        webhooks = [Webhook(secret if secret.startswith("whsec_") else secret.encode()) for secret in self.secrets]
+        if self.fetched is not None:
+            try:
+                webhooks[0].verify(body, dict(self.headers.items()))
+            except WebhookVerificationError:
+                return False
+            return True
+        message_id, at = self.headers.get("webhook-id", ""), int(self.headers.get("webhook-timestamp", 0))
+        signed_at = datetime.fromtimestamp(at, UTC)
+        given = self.headers.get("webhook-signature", "").split()
+        return bool(set(given) & {webhook.sign(message_id, signed_at, body.decode()) for webhook in webhooks})
 
 
 def main() -> None:
@@ -139,7 +154,9 @@ def main() -> None:
         answer: object = {}
         if "trust" in command:
             keys, *GameServer.secrets = command["trust"]
-            GameServer.keys = list(jwt.PyJWKSet.from_dict(keys).keys)
+            is_url = isinstance(keys, str)
+            GameServer.fetched = jwt.PyJWKClient(keys) if is_url else None
+            GameServer.keys = [] if is_url else list(jwt.PyJWKSet.from_dict(keys).keys)
         if "answers" in command:
             GameServer.answers = command["answers"]
             GameServer.released.clear()
