@@ -18,8 +18,12 @@ from playclock.core.ids import kind_of
 from playclock.rpc.inprocess import InProcessChannel
 from playclock.stores.base import Commit, Conflict, Record, Store
 from playclock.v1 import (
+    CreateMatchRequest,
     CreateTransferRequest,
     InternalService,
+    MatchClient,
+    MatchServiceStub,
+    MatchTerms,
     Provisioning,
     StartLaunchRequest,
     TopUpAccountRequest,
@@ -35,8 +39,8 @@ if TYPE_CHECKING:
 
 NOT_ASKED: Final = {"ProvisioningService/ApplyProvisioning"}
 """It names what shall be there, each kind in a table of its own."""
-READS_ALL: Final = {"SessionService/ListSessions"}
-"""It looks at all sessions, and only then whose they are."""
+READS_ALL: Final = {"MatchService/ListMatches", "SessionService/ListSessions"}
+"""They look at all that there are, and only then whose they are."""
 READS_THE_ESTATE: Final = {f"KeyService/{name}Key" for name in ("Create", "Expire", "Revoke", "Rotate")}
 """They decide on the whole of the estate as it lies in the store, whatever they are asked for."""
 
@@ -49,11 +53,25 @@ KINDS: Final = {
     "cafe_id": "cafe",
     "server_id": "server",
     "request_id": "request",
+    "match_id": "match",
 }
 """What the fields' names say that they name."""
 
 
-WORLD: Final = {"session", "launch", "ott", "seat", "server", "account", "topup", "transfer", "claim", "answer", "nonce"}
+WORLD: Final = {
+    "session",
+    "launch",
+    "ott",
+    "seat",
+    "server",
+    "account",
+    "topup",
+    "transfer",
+    "claim",
+    "answer",
+    "nonce",
+    "match",
+}
 
 
 class ListeningStore(FaultInjectingStore):
@@ -115,6 +133,11 @@ async def one_of_each(world: "World", near: "Rpc") -> dict[str, str]:
         account_id=world.POOR_ACCOUNT, transfer_id="a-transfer", amount_micros=1, timeout_sec=60, payout="somebody"
     )
     await near.accounts.CreateTransfer(pending, metadata=near.OPERATOR)
+    await world.provision(
+        Provisioning(match_clients=[MatchClient(client_id="m", client_secret="the-secret-of-m", game=world.GAME_ID)])
+    )
+    made = CreateMatchRequest(terms=MatchTerms(client_id="m", synchronous=True, join_sec=60, play_sec=60))
+    match = (await MatchServiceStub(near.channel).CreateMatch(made, metadata=near.OPERATOR)).match
     return {
         "session": session,
         "launch": launch,
@@ -126,6 +149,7 @@ async def one_of_each(world: "World", near: "Rpc") -> dict[str, str]:
         "request": "a-request",
         "topup": booked.transfer_id,
         "transfer": "a-transfer",
+        "match": match.match_id,
         "nonce": "a-nonce",
         "launcher": world.LAUNCHER_ID,
         "service": "billing",
@@ -186,6 +210,8 @@ FILL: Final = {
     "ott": "550e8400-e29b-41d4-a716-446655440000",
     "game_id": "550e8400-e29b-41d4-a716-446655440000",
     "cafe_id": "nowhere",
+    "match_id": "600f369851f450dd3ecb0035",
+    "user_id": "0376d27d-4b0e-4286-9dd9-f9f7528689bb",
     "server_id": "no-server",
 }
 """Well-formed values that name nothing, so that a call gets as far as it can by the one id that is sent."""
