@@ -144,7 +144,7 @@ class TestHeartbeatAgainstSweeper:
 
     @pytest.fixture
     def rounds(self, store_kind: str) -> int:
-        return 30 if store_kind == "memory" else 4
+        return 100 if store_kind == "memory" else 4
 
     async def test_who_was_told_ok_is_not_ended_at_that_lease_and_who_was_not_is(
         self, world: "World", make_world: "WorldMaker", busy_store: "FaultInjectingStore", clock: ManualClock, rounds: int
