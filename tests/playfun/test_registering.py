@@ -1,12 +1,27 @@
-"""Registering games: every field, example and message of the document, as a form and as JSON, on every store."""
+"""Registering games: every field, example and message of the document, as a form and as JSON, on every store.
+
+What is refused before any store is asked is tested in memory alone.
+"""
 
 import json
 from typing import Any, Final
 
+import grpc.aio
 import pytest
+from playclock.blobs.memory import MemoryBlobs
+from playclock.clock import ManualClock
+from playclock.engine import Engine
+from playclock.images.keeper import ImageKeeper
+from playclock.rpc.inprocess import InProcessChannel
+from playclock.rpc.server import Server as RpcServer
+from playclock.v1 import ApplyProvisioningRequest, ProvisioningServiceStub
+from playclock_http import make_app
 
-from .callers import DEVELOPER, NOT_FOUND, RIVAL, UNAUTHORIZED, bad_request, refused
-from .studio import GAME, PNG, WEBP, Field, Studio, data_uri, form
+from tests.playwave.server import Front, client_at, listening
+
+from .callers import DEVELOPER, NOT_FOUND, RIVAL, SECRET, UNAUTHORIZED, bad_request, refused, signature
+from .estate import ESTATE
+from .studio import GAME, PNG, WEBP, Field, Studio, content_type, data_uri, form
 
 UUID: Final = "660e8400-e29b-41d4-a716-446655440001"
 WALLET: Final = "sol:9qdvVLY3vLhmvV7uBkLJsQKcHDjxhoUWJ9uZASYEfwwC"
@@ -106,26 +121,26 @@ class TestAsTheSdkSends:
         assert made["coverImage"].endswith(".webp")
         assert made["orgRewardsSplit"] == {DEVELOPER: 10_000}
 
-    async def test_what_says_nothing_is_missing(self, studio: Studio) -> None:
+    async def test_what_says_nothing_is_missing(self, memory_studio: Studio) -> None:
         """A game called `undefined` is one that a script has no name of."""
-        told = refused(await studio.register(changed={"name": "undefined", "description": "null"}))
+        told = refused(await memory_studio.register(changed={"name": "undefined", "description": "null"}))
         assert told == bad_request(
             "Invalid request parameters: name: expected a string of 1 to 200 characters; "
             "description: expected a string of 1 to 4000 characters"
         )
 
     @pytest.mark.parametrize("text", ["null", "undefined", "[object Object]", "[object File]", "[object Blob]"])
-    async def test_in_a_form_it_counts_as_not_given_and_in_json_as_what_it_is(self, studio: Studio, text: str) -> None:
-        assert (await studio.registered(("jwksUrl", text, None)))["jwksUrl"] is None
+    async def test_in_a_form_it_counts_as_not_given_and_in_json_as_what_it_is(self, memory_studio: Studio, text: str) -> None:
+        assert (await memory_studio.registered(("jwksUrl", text, None)))["jwksUrl"] is None
         sent = GAME | {"base64Image": data_uri(PNG), "name": text}
-        assert (await studio.developer.ask("POST", "/games", json=sent))["name"] == text
+        assert (await memory_studio.developer.ask("POST", "/games", json=sent))["name"] == text
 
     @pytest.mark.parametrize("platform", ["WEB", "desktop", "Mobile", "CONSOLE", "ios", "android", "steam", "itch", "epic"])
-    async def test_platforms_of_all_sources(self, studio: Studio, platform: str) -> None:
-        assert (await studio.registered(changed={"platform": platform}))["platform"] == platform.upper()
+    async def test_platforms_of_all_sources(self, memory_studio: Studio, platform: str) -> None:
+        assert (await memory_studio.registered(changed={"platform": platform}))["platform"] == platform.upper()
 
-    async def test_the_documented_name_of_a_flag_counts_before_the_sdk_s(self, studio: Studio) -> None:
-        made = await studio.registered(("isHtmlGame", "true", None), ("isHTMLGame", "false", None))
+    async def test_the_documented_name_of_a_flag_counts_before_the_sdk_s(self, memory_studio: Studio) -> None:
+        made = await memory_studio.registered(("isHtmlGame", "true", None), ("isHTMLGame", "false", None))
         assert made["isHtmlGame"] is False
 
 
@@ -204,8 +219,8 @@ class TestSplit:
         assert await studio.mine() == before
 
     @pytest.mark.parametrize("text", ["user1=10000", "[]", '{"a":5000,"a":5000}', "{" * 100, '{"a":"many"}', '{"a":0.5}'])
-    async def test_what_is_no_split(self, studio: Studio, text: str) -> None:
-        assert refused(await studio.register(("orgRewardsSplit", text, None))) == bad_request(NO_SPLIT)
+    async def test_what_is_no_split(self, memory_studio: Studio, text: str) -> None:
+        assert refused(await memory_studio.register(("orgRewardsSplit", text, None))) == bad_request(NO_SPLIT)
 
     async def test_the_example_of_three_is_overridden_until_the_owner_is_proven(self, studio: Studio) -> None:
         split = {UUID: 3333, "did:privy:abc123def456": 3333, WALLET: 3334}
@@ -255,9 +270,51 @@ class TestWho:
         ({"description": "x" * 20_000}, "description: longer than 16384 bytes"),
     ],
 )
-async def test_a_field_that_is_wrong_is_named(studio: Studio, changed: dict[str, str], problem: str) -> None:
-    before = await studio.mine()
-    told = refused(await studio.register(changed=changed))
+async def test_a_field_that_is_wrong_is_named(memory_studio: Studio, changed: dict[str, str], problem: str) -> None:
+    before = await memory_studio.mine()
+    told = refused(await memory_studio.register(changed=changed))
     assert told["message"].startswith(f"Invalid request parameters: {problem}")
     assert told["statusCode"] == 400
-    assert await studio.mine() == before
+    assert await memory_studio.mine() == before
+
+
+async def test_a_facade_in_another_process_sends_pictures_on(memory_studio: Studio) -> None:
+    """Over a real channel, as a facade has that is not in the engine's process."""
+    token = "operator-token-of-a-facade"
+    keeper, front = ImageKeeper(MemoryBlobs()), Front()
+    clock = memory_studio.server.clock
+    async with Engine(operator_tokens=[token], images=keeper, clock=clock, background=False) as engine:
+        served = await RpcServer.start(engine)
+        async with grpc.aio.insecure_channel(served.address) as channel, listening(front) as url:
+            front.apps.append(make_app(channel, engine_token=token))
+            provisioning = ApplyProvisioningRequest(provisioning=ESTATE)
+            await ProvisioningServiceStub(InProcessChannel(engine, operator=True)).ApplyProvisioning(provisioning)
+            body = form([*texts(GAME), ("image", PNG, "image.png"), ("base64CoverImage", data_uri(WEBP, "webp"), None)])
+            async with client_at(url) as client:
+                headers = content_type() | {"authorization": memory_studio.developer.authorization("POST", "/games")}
+                answer = await client.post("/games", content=body, headers=headers)
+                assert answer.status_code == 200, answer.text
+                shown = await client.get(answer.json()["coverImage"])
+                assert shown.headers["content-type"] == "image/webp"
+                large = form([*texts(GAME), ("image", PNG + bytes(11 * 1024 * 1024), "image.png")])
+                headers = content_type() | {"authorization": memory_studio.developer.authorization("POST", "/games")}
+                told = refused(await client.post("/games", content=large, headers=headers))
+                assert told == bad_request("Image file size exceeds 10MB limit. Please use a smaller image.")
+        await served.drain(0)
+    await keeper.close()
+
+
+async def test_a_server_that_keeps_no_pictures_says_that_it_is_not_the_sender_s_fault() -> None:
+    front, clock = Front(), ManualClock()
+    async with Engine(clock=clock, background=False) as engine, listening(front) as url:
+        channel = InProcessChannel(engine, operator=True)
+        await ProvisioningServiceStub(channel).ApplyProvisioning(ApplyProvisioningRequest(provisioning=ESTATE))
+        front.apps.append(make_app(InProcessChannel(engine)))
+        timestamp = clock.now_ms()
+        signed = (
+            f"HMAC-SHA256 apiKey={DEVELOPER}, signature={signature(SECRET, 'POST', '/games', timestamp)}, timestamp={timestamp}"
+        )
+        async with client_at(url) as client:
+            sent = GAME | {"base64Image": data_uri(PNG)}
+            told = refused(await client.post("/games", json=sent, headers={"authorization": signed}))
+    assert told == {"statusCode": 503, "message": "Service Unavailable", "error": "Service Unavailable"}
