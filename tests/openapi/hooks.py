@@ -133,7 +133,7 @@ class LauncherUnlessLeftOut:
 
 schemathesis.auth.set_from_requests(Agent()).apply_to(path_regex="^/api/games/(get|list)")  # type: ignore[attr-defined]
 schemathesis.auth.set_from_requests(MatchClient()).apply_to(path_regex="^/api/games?/v1/")  # type: ignore[attr-defined]
-schemathesis.auth.set_from_requests(Developer()).apply_to(path_regex="^/(user/me|games|play)")  # type: ignore[attr-defined]
+schemathesis.auth.set_from_requests(Developer()).apply_to(path_regex="^/(user/(?!hmac)|games|play)")  # type: ignore[attr-defined]
 schemathesis.auth.set_from_requests(GameServer()).apply_to(path_regex="^/v1/game/")  # type: ignore[attr-defined]
 
 

@@ -52,6 +52,8 @@ await note("leaderboard", () => client.play.getLeaderboard({ gameId: made.id }))
 await note("goodToken", () => client.play.validateSessionToken(sessionToken));
 await note("badToken", () => client.play.validateSessionToken("player_nobody"));
 await note("me", () => client.users.me());
+await note("user", () => client.users.getById({ userId: apiKey }));
+await note("otherUser", () => client.users.getById({ userId: made.id }));
 // What the SDK refuses itself, whatever the server is.
 await note("list", () => client.games.get({}));
 await note("mine", () => client.games.getAuthedGames({ sort: "asc" }));

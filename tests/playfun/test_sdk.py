@@ -88,7 +88,8 @@ def test_it_knows_players_by_their_tokens_and_its_own_user(told: dict[str, Any],
     good = told["goodToken"]
     assert (good["valid"], good["playerId"], good["gameId"]) == (True, "did:privy:ann", known)
     assert told["badToken"] == {"valid": False}
-    assert told["me"]["id"] == DEVELOPER
+    assert told["me"] == told["user"] == {"id": DEVELOPER}
+    assert json.loads(told["otherUser"]["message"]) == {"statusCode": 404, "message": "User not found", "error": "Not Found"}
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def endpoints(upstream: Upstream, proxies: TrustedProxies, now: Callable[[], dat
     return {
         "/user/hmac-signature": Endpoint({"POST": users.sign}, refuse),
         "/user/me": Endpoint({"GET": users.me}, refuse),
+        "/user/{id}": Endpoint({"GET": users.one}, refuse),
         **points.endpoints(),
         **{path: Endpoint(by_method, refuse) for path, by_method in games.items()},
         **{path: elsewhere for root in ROOTS for path in (*(() if root == "/games" else (root,)), f"{root}/{{rest:path}}")},

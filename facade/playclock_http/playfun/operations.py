@@ -2,10 +2,12 @@
 
 from typing import Final
 
-from playclock_http.operation import Operation
+from playclock_http.operation import Answer, Operation, Parameter
 from playclock_http.playfun import user_schemas
 from playclock_http.playfun.answers import SIGNED, answers
+from playclock_http.playfun.envelope import PlayfunError
 from playclock_http.playfun.game_operations import OPERATIONS as GAME_OPERATIONS
+from playclock_http.playfun.ids import UUID
 from playclock_http.playfun.owning_operations import OPERATIONS as OWNING_OPERATIONS
 from playclock_http.playfun.point_operations import OPERATIONS as POINT_OPERATIONS
 from playclock_http.playfun.registering_operations import OPERATIONS as REGISTERING_OPERATIONS
@@ -51,6 +53,20 @@ USER_OPERATIONS: Final = (
         description="Who signed this request.",
         security=SIGNED,
         answers=answers(user_schemas.User, {"id": "550e8400-e29b-41d4-a716-446655440000"}),
+    ),
+    Operation(
+        method="GET",
+        path="/user/{id}",
+        name="getUser",
+        tag="User",
+        summary="Get a user by the id, as the server SDK asks",
+        description="Who signed this request; of others nothing is told.",
+        parameters=(Parameter("id", "path", "Id of the user.", {"type": "string", "pattern": UUID}, required=True),),
+        security=SIGNED,
+        answers={
+            **answers(user_schemas.User, {"id": "550e8400-e29b-41d4-a716-446655440000"}),
+            404: Answer(description="It is not the caller.", bodies=(PlayfunError,)),
+        },
     ),
 )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+import grpc
 from playclock.v1 import auth_service_pb2, auth_service_pb2_grpc
 
 from playclock_http.endpoint import Reply
@@ -13,6 +14,7 @@ from playclock_http.incoming import Incoming
 from playclock_http.playfun.door import Door
 from playclock_http.playfun.envelope import success
 from playclock_http.playfun.user_schemas import SignatureAnswer, SignatureOrder, Signed, User
+from playclock_http.refusal import Refusal
 from playclock_http.upstream import Upstream
 
 _MAX_BODY_BYTES: Final = 8 * 1024
@@ -52,6 +54,16 @@ class Users:
         caller = await self._verify_caller(
             auth_service_pb2.VerifyCallerRequest(), timeout=self._deadline_sec, metadata=metadata
         )
+        return success(User(caller.id))
+
+    async def one(self, incoming: Incoming) -> Reply:
+        """Tell of a user, who has to be whoever signed: of others nothing is told, not even whether there are such."""
+        metadata = await self._door.developer(incoming)
+        caller = await self._verify_caller(
+            auth_service_pb2.VerifyCallerRequest(), timeout=self._deadline_sec, metadata=metadata
+        )
+        if incoming.path_parameters["id"] != caller.id:
+            raise Refusal("NOT_FOUND", "User not found", status=grpc.StatusCode.NOT_FOUND)
         return success(User(caller.id))
 
     def _timestamp_ms(self) -> int:
