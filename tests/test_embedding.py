@@ -144,7 +144,7 @@ class TestSettlements:
                 await ProvisioningServiceStub(channel).ApplyProvisioning(ApplyProvisioningRequest(provisioning=ESTATE))
                 async with asyncio.timeout(20):
                     while {at: n for at, n in archive.positions().items() if n} != await store.heads():  # noqa: ASYNC110 - it tells nobody when it is done
-                        await asyncio.sleep(0)
+                        await asyncio.sleep(0.005)
                 request = TopUpAccountRequest(account_id="cafe-1", amount_micros=1, request_id="once")
                 await AccountServiceStub(channel).TopUpAccount(request)
             assert {at: n for at, n in archive.positions().items() if n} == await store.heads()

@@ -206,7 +206,7 @@ class TestRunning:
         projector.wake()
         async with asyncio.timeout(10):
             while len(await everything(archive)) < len(played):  # noqa: ASYNC110 - it tells nobody when it is done
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.005)
         running.cancel()
 
     async def test_what_waits_for_an_archive_that_is_away_is_counted(

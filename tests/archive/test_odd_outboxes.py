@@ -205,7 +205,7 @@ class TestRunning:
     async def until(condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):
             while not condition():  # noqa: ASYNC110 - it tells nobody when it is done
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.005)
 
     @staticmethod
     def told(caplog: pytest.LogCaptureFixture, message: str) -> int:

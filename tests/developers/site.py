@@ -46,7 +46,7 @@ class Site:
     async def until_asked(self, url: str, times: int) -> None:
         async with asyncio.timeout(60):
             while self.asked(url) < times:  # noqa: ASYNC110 - it is another process that makes it true
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.005)
 
     def _path(self, url: str) -> str:
         return url.partition(self._address)[2]

@@ -27,7 +27,7 @@ def says(data: bytes) -> Reply:
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE_SEC):
         while not condition():  # noqa: ASYNC110 - it is another thread that makes it true
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.002)
 
 
 answers = says(OK)

@@ -118,7 +118,7 @@ class Agent:
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(60):
             while not condition():  # noqa: ASYNC110 - it is another process that makes it true
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.005)
 
     def _show(self) -> dict[str, Any]:
         return self.process.command(show=self.player)
