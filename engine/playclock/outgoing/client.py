@@ -4,6 +4,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Iterable
+from functools import cache
 
 import h11
 import msgspec
@@ -18,6 +19,7 @@ from playclock.outgoing.turns import Turns
 from playclock.outgoing.urls import Target, parse
 
 _log = logging.getLogger(__name__)
+_shared_trust = cache(system_trust)  # to read the system's authorities takes 50 ms of a start
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,13 +54,14 @@ class OutgoingClient:
     ) -> None:
         """Take the networks that may be called although they are private, in CIDR notation, by http too. Raises ValueError.
 
-        `resolve` stands for the system's resolver, `tls` for what receivers are checked by.
+        `resolve` stands for the system's resolver, `tls` for what receivers are checked by: all clients of a process share one,
+        which is read once.
         """
         self._guard = Guard(networks)
         self._bounds = bounds or Bounds()
         self._system = SystemResolver()
         self._resolve: Resolve = resolve or self._system
-        self._tls = tls or system_trust()
+        self._tls = tls or _shared_trust()
         self._turns = Turns(per_host=self._bounds.per_host, in_all=self._bounds.in_all)
 
     def close(self) -> None:

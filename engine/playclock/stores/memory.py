@@ -208,6 +208,8 @@ class _Shelf:
         slot.due_ms, slot.retain_until_ms = due_ms, put.retain_until_ms
 
     def drop_records(self, before_ms: int, limit: int) -> int:
+        if not self._retention.reaches(before_ms):
+            return 0
         dropped = self._retention.until(before_ms, limit)
         for retain_until_ms, key in dropped:
             slot = self._slots.pop(key)
@@ -230,6 +232,8 @@ class _Shelf:
         return list(enumerate(self._events[offset : offset + max(limit, 0)], start))
 
     def drop_events(self, before_ms: int, limit: int) -> int:
+        if not self._events or self._events[0].retain_until_ms > before_ms:
+            return 0
         # Only from the front, so that an event which must stay never has a gap behind it.
         oldest = islice(self._events, max(limit, 0))
         dropped = sum(1 for _ in takewhile(lambda event: event.retain_until_ms <= before_ms, oldest))
