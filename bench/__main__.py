@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playclock.cli.tuning import allow_connections, run
 
-from bench import paths, scale, table
+from bench import games, paths, scale, table
 from bench.processes import LOAD_CORES, redis_server
 
 
@@ -33,10 +33,19 @@ def _parser() -> argparse.ArgumentParser:
         choices=["memory", "redis"],
         help="measure 1,000 to 1,000,000 live sessions instead, on this store",
     )
+    parser.add_argument(
+        "--games",
+        type=int,
+        metavar="ROUNDS",
+        help="measure pages of games among 1,000 and 100,000 instead, each in so many rounds (200 for a p99)",
+    )
     return parser
 
 
 async def _measure(options: argparse.Namespace) -> None:
+    if options.games:
+        print(await games.measure(options.games))
+        return
     if options.scale == "memory":
         print(await scale.measure(options.rounds, options.seconds))
         return

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench import paths, table
+from bench import games, paths, table
 from bench.load import Burst
 
 
@@ -26,3 +26,13 @@ def test_a_ratio_compares_bursts_of_the_same_round() -> None:
 
     assert row.ratio == pytest.approx((0.5, 0.625, 0.75))
     assert row.rate_ratio == pytest.approx((0.5, 0.625, 0.75))
+
+
+async def test_every_page_of_games_has_a_row_with_figures() -> None:
+    lines = (await games.measure(rounds=2, sizes=[40, 60])).splitlines()
+
+    rows = [
+        line for line in lines if line.split("  ")[0].startswith(("search", "first", "an agent's", "a developer's", "at a"))
+    ]
+    assert len(rows) == len(lines) - 1 == 2 * 24
+    assert all(float(line.split()[-1]) > 0 for line in rows)

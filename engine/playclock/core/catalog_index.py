@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
 from playclock.core.catalog import NUMBER_MAX, Game
-from playclock.core.gamelist import FEW, GameList, Page, Place, Query, Window
+from playclock.core.gamelist import GameList, Page, Place, Query, Window, are_few
 from playclock.core.images import name_in
 
 
@@ -106,9 +106,9 @@ class Catalog:
             found.append(self._by_owner.get(query.owner_id, set()))
         if query.developer_id:
             owned, created = (names.get(query.developer_id, set()) for names in (self._by_owner, self._by_creator))
-            if (len(owned) + len(created)) * FEW < len(self.games):
+            if are_few(len(owned) + len(created), len(self.games)):
                 found.append(owned | created)
-        if query.numbered is not None and len(query.numbered.numbers) * FEW < len(self.games):
+        if query.numbered is not None and are_few(len(query.numbered.numbers), len(self.games)):
             ids = map(self._by_number.get, query.numbered.numbers)
             found.append({game_id for game_id in ids if game_id is not None})
         return min(found, key=len, default=None)

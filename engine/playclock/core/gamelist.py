@@ -19,8 +19,8 @@ from playclock.core.selection import KEPT_MAX, Condition, Contains, DevelopedBy,
 from playclock.core.shelf import Shelf
 from playclock.core.slotset import flags_of, slots_of
 
-FEW: Final = 32
-"""Games are few where they are less than one in so many."""
+SORTED_COST: Final = 20
+"""Sorting a game takes as long as walking over so many."""
 MANY_MIN: Final = 16
 MANY_SHARE: Final = 50
 """Where more games than one in so many change at once, all are sorted anew, which is quicker then."""
@@ -209,7 +209,8 @@ class GameList:
             for condition in query.conditions():
                 bits &= self._selections.found(condition)
             total = bits.bit_count()
-            if total * FEW >= len(order.slots):
+            walked = min(len(order.slots), (window.offset + window.limit) * len(order.slots) // max(1, total))
+            if total * SORTED_COST >= walked:
                 return self._page(order, *order.pick(bits, window), total)
             few = slots_of(bits)
         few.sort(key=order.place)
@@ -220,7 +221,7 @@ class GameList:
         return Page([self._shelf.game(slot) for slot in slots], total, last)
 
     def _are_few(self, named: Collection[str] | None) -> bool:
-        return named is not None and len(named) * FEW < len(self._shelf)
+        return named is not None and are_few(len(named), len(self._shelf))
 
     def _chosen(self, query: Query, named: Collection[str]) -> list[int]:
         shelf, conditions = self._shelf, query.conditions()
@@ -256,6 +257,11 @@ class GameList:
             order.slots = array("I", order.sorted(by_id))
             self._visible[sort].slots = array("I", _walk(order.slots, is_visible, backwards=False))
         self._selections.clear()
+
+
+def are_few(count: int, games: int) -> bool:
+    """Whether so many of all games are quicker looked at one by one: a thousand of 250,000, or twenty of a hundred."""
+    return count * count < 4 * games
 
 
 def _walk(slots: "array[int]", flags: bytes, *, backwards: bool) -> Iterator[int]:

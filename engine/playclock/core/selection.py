@@ -17,14 +17,16 @@ from playclock.core.catalog import Game
 from playclock.core.shelf import Shelf
 from playclock.core.slotset import SlotSet, bits_of, slots_of
 
-KEPT_MAX: Final = 64
+KEPT_MAX: Final = 256
 """How many selections are kept: with 100,000 games each takes 12.5 kB."""
-PIECES_MAX: Final = 3
+PIECES_MAX: Final = 2
 """How many of a text's words are looked up; then the games that have them are looked at."""
 DENSE: Final = 2
 """Where more than one text in so many is wanted, all are looked at, which is quicker than picking them."""
 WORDS_SHARE: Final = 12
 """Looking at so many games takes as long as looking up a word."""
+PIECES_SHARE: Final = 64
+"""The same where games are to be looked at anyhow."""
 
 
 class Condition(Protocol):
@@ -59,7 +61,7 @@ class Contains(msgspec.Struct, frozen=True):
             sure = shelf.words.common(self.text)
             yield sure
             candidates &= ~sure
-            words = yield from _words(shelf, self.text, candidates)
+            words = yield from _words(shelf, self.text, candidates.bit_count() // WORDS_SHARE)
             if words is not None:
                 yield from _with_words(shelf, words)
                 return
@@ -215,9 +217,9 @@ def _steps(shelf: Shelf) -> Iterator[tuple[int, Sequence[Game | None]]]:
         yield start, shelf.games[start : start + shelf.step]
 
 
-def _words(shelf: Shelf, needle: str, candidates: int) -> Generator[int, None, list[str] | None]:
-    """Return the words that the needle is part of; None where looking at the candidates is quicker than finding them."""
-    search = shelf.words.search(needle, max(1, candidates.bit_count() // WORDS_SHARE))
+def _words(shelf: Shelf, needle: str, words_max: int) -> Generator[int, None, list[str] | None]:
+    """Return the words that the needle is part of; None where there are more than so many."""
+    search = shelf.words.search(needle, max(1, words_max))
     while True:
         try:
             next(search)
@@ -259,10 +261,14 @@ def _needles(text: str, pieces: list[str]) -> list[str]:
 
 def _maybe(shelf: Shelf, needle: str, candidates: int) -> Generator[int, None, int]:
     """Return the candidates that may have a word with the needle in it."""
-    words = yield from _words(shelf, needle, candidates)
-    if words is None or shelf.words.weight(words) > candidates.bit_count():
+    count = candidates.bit_count()
+    if (candidates & shelf.words.common(needle)).bit_count() * 2 > count:
+        return candidates
+    words = yield from _words(shelf, needle, count // PIECES_SHARE)
+    if words is None or shelf.words.weight(words) > count:
         return candidates
     bits = 0
     for found in _with_words(shelf, words):
         bits |= found
+        yield 0
     return candidates & bits

@@ -77,11 +77,11 @@ class Vocabulary:
                 if len(slots) == 1:
                     self._slots[word] = slots[0]
 
-    def common(self, text: str) -> int:
-        """Return which texts have that in a word that many have, as bits."""
+    def common(self, needle: str) -> int:
+        """Return which texts have a common word that the needle is part of, as bits: it is as in `search`."""
         bits = 0
         for word in self._common:
-            if text in word:
+            if needle in f"\n{word}\n":
                 slots = self._slots[word]
                 assert isinstance(slots, SlotSet), "common words have a bit for each text"
                 bits |= slots.bits
