@@ -42,13 +42,14 @@ def name_request(given: bytes | None) -> str:
 class Incoming:
     """One HTTP request. `request_id` names it in answers and logs."""
 
-    __slots__ = ("_body_read", "_headers", "_receive", "_scope", "method", "request_id")
+    __slots__ = ("_body_read", "_drained_max", "_drained_sec", "_headers", "_receive", "_scope", "method", "request_id")
 
     def __init__(self, scope: Scope, receive: Receive, name: NameRequest = name_request) -> None:
         self._scope = scope
         self._receive = receive
         self._headers: dict[bytes, bytes] = dict(scope["headers"])
         self._body_read = False
+        self._drained_max, self._drained_sec = DRAINED_BYTES_MAX, DRAINED_SEC
         self.method: str = scope["method"]
         self.request_id = name(self._headers.get(b"x-request-id"))
 
@@ -147,6 +148,10 @@ class Incoming:
         announced = self._headers.get(b"content-length", b"")
         return int(announced) if _LENGTH.fullmatch(announced) else None
 
+    def hear_out(self, at_most: int, within_sec: float) -> None:
+        """Let so much more of the body be thrown away where it is refused: for senders who are known, and send large ones."""
+        self._drained_max, self._drained_sec = at_most, within_sec
+
     async def drain(self) -> None:
         """Throw away what is still on its way of the body, up to a limit.
 
@@ -154,8 +159,8 @@ class Incoming:
         """
         drained = 0
         try:
-            async with asyncio.timeout(DRAINED_SEC):
-                while self.unread and drained <= DRAINED_BYTES_MAX:
+            async with asyncio.timeout(self._drained_sec):
+                while self.unread and drained <= self._drained_max:
                     message = await self._receive()
                     drained += len(message.get("body", b""))
                     self._body_read = not message.get("more_body", False)

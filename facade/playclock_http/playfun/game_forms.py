@@ -19,6 +19,8 @@ FORM_BYTES_MAX: Final = 32 * 1024 * 1024
 """How much is read of a form: so much that whoever sends too large a picture hears of it, and is not cut off."""
 JSON_BYTES_MAX: Final = 16 * 1024 * 1024
 """How much is read of JSON: two pictures of 5 MB, in base64, and room for slashes that are escaped."""
+HEARD_OUT_BYTES_MAX: Final = 64 * 1024 * 1024
+"""How much is thrown away of a body that is refused before it is read: most clients hear an answer only when all is sent."""
 UPLOAD_SEC: Final = 30.0
 """How long a large body may take: as long as the engine lets a picture take."""
 TEXT_BYTES_MAX: Final = 16 * 1024
@@ -61,7 +63,8 @@ class GameForms:
         self._uploads = Uploads()
 
     async def read(self, incoming: Incoming, sender: str, declared: type[SaidT]) -> Said:
-        """Return what a developer says of a game. Raises Refusal."""
+        """Return what a developer, who is known, says of a game. Raises Refusal."""
+        incoming.hear_out(HEARD_OUT_BYTES_MAX, RECEIPT_SEC)
         announced = incoming.announced_bytes
         is_small = announced is not None and announced <= MAX_BODY_BYTES
         async with nullcontext() if is_small else self._uploads.place(sender):
