@@ -103,6 +103,14 @@ class TestVersions:
         etag = answer.headers["etag"]
         assert (await studio.change(answer.json()["id"], {"name": "First"}, if_match=etag)).status_code == 200
 
+    async def test_hiding_a_game_tells_its_new_version(self, studio: Studio) -> None:
+        made = await studio.register()
+        game_id = made.json()["id"]
+        hidden = await studio.developer.send("POST", f"/games/toggle-visibility/{game_id}")
+        late = await studio.change(game_id, {"name": "Late"}, if_match=made.headers["etag"])
+        assert refused(late) == CHANGED
+        assert (await studio.change(game_id, {"name": "New"}, if_match=hidden.headers["etag"])).status_code == 200
+
     @pytest.mark.parametrize("etag", ["1", 'W/"1"', '"0"', '"one"', '"1", "2"', "", '"' + "9" * 30 + '"'])
     async def test_what_is_no_version_is_refused(self, studio: Studio, etag: str) -> None:
         made = await studio.registered()

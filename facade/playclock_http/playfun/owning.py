@@ -8,7 +8,7 @@ from playclock_http.incoming import Incoming
 from playclock_http.playfun import game_schemas as schemas
 from playclock_http.playfun.door import Door
 from playclock_http.playfun.envelope import success
-from playclock_http.playfun.showing import iso_time
+from playclock_http.playfun.showing import iso_time, version_of
 from playclock_http.upstream import Upstream
 
 
@@ -35,7 +35,8 @@ class Owning:
             pb.ToggleVisibilityRequest(game_id=incoming.path_parameters["id"]), timeout=self._deadline_sec, metadata=metadata
         )
         game = schemas.Visibility(answer.game.id, answer.game.name, answer.game.hidden)
-        return success(schemas.VisibilityToggled(success=True, message="Game visibility toggled successfully", game=game))
+        told = schemas.VisibilityToggled(success=True, message="Game visibility toggled successfully", game=game)
+        return success(told, [version_of(answer.game)])
 
     async def claim(self, incoming: Incoming) -> Reply:
         """Make whoever signed the owner of a game whose page names him."""
@@ -44,7 +45,8 @@ class Owning:
             pb.ClaimOwnershipRequest(game_id=incoming.path_parameters["id"]), timeout=self._deadline_sec, metadata=metadata
         )
         game = schemas.Ownership(answer.game.id, answer.game.owner_id, answer.game.ownership_validated)
-        return success(schemas.OwnershipClaimed(success=True, message="Game ownership claimed successfully", game=game))
+        told = schemas.OwnershipClaimed(success=True, message="Game ownership claimed successfully", game=game)
+        return success(told, [version_of(answer.game)])
 
     async def challenge(self, incoming: Incoming) -> Reply:
         """Tell a value that proves a claim, instead of the API key."""
