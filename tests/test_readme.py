@@ -84,6 +84,12 @@ def test_a_developer_s_call_is_signed_locally(served: dict[str, str]) -> None:
     assert json.loads(run(["bash", "-eu"], script)) == {"id": "550e8400-e29b-41d4-a716-446655440000"}
 
 
+def test_a_match_client_gets_a_token_that_is_taken(served: dict[str, str], tmp_path: Path) -> None:
+    script = block("A match", "sh").replace("developer-config.json", str(tmp_path / "developer-config.json"))
+    printed = run(["bash", "-eu"], f"export PLAYCLOCK_ENGINE={served['grpc']}\n{script}")
+    assert json.loads(printed) == {"error": "match_token_not_found", "error_description": "no such match token"}
+
+
 def test_the_session_by_grpc_ends_with_its_figures(served: dict[str, str]) -> None:
     script = block("A session by gRPC", "python").replace("127.0.0.1:50051", served["grpc"])
     printed = run([sys.executable, "-"], script)
