@@ -5,6 +5,7 @@ from typing import Final
 from playclock.core.answers import Result
 from playclock.core.estate import parse_address
 from playclock.core.fields import HARDWARE_BYTES_MAX, PC_ID_MAX, USER_ID_MAX, text_problem
+from playclock.core.gamelist import Query, Sort
 from playclock.core.ids import is_uuid
 from playclock.engine import Engine, Role
 from playclock.errors import PermissionDenied
@@ -23,6 +24,10 @@ from playclock.v1.launch_service_pb2 import (
     StartLaunchResponse,
 )
 
+LAUNCHABLE_MAX: Final = 1_000
+"""A thousand games with names and addresses as long as they may be fit into a message."""
+
+_LAUNCHABLE: Final = Query(sort=Sort.NAME)
 _RESULTS: Final = {
     Result.OK: HeartbeatLaunchResponse.RESULT_OK,
     Result.SESSION_REPLACED: HeartbeatLaunchResponse.RESULT_SESSION_REPLACED,
@@ -54,14 +59,13 @@ class LaunchServicer:
             external_ip=request.external_ip or _peer_address(call),
             hardware=hardware,
         )
-        games = [game for game in self._engine.context.catalog.games.values() if game.is_visible]
-        games.sort(key=lambda game: (game.name, game.id))
+        page = self._engine.context.catalog.page(_LAUNCHABLE, limit=LAUNCHABLE_MAX)
         return StartLaunchResponse(
             session_token=started.launch.id,
             is_pc_cafe=True,
             cafe=Cafe(id=started.cafe.id, name=started.cafe.name),
             heartbeat_interval=self._interval_sec,
-            games=[LaunchableGame(game_id=game.id, name=game.name, image_url=game.image_url) for game in games],
+            games=[LaunchableGame(game_id=game.id, name=game.name, image_url=game.image_url) for game in page.games],
         )
 
     async def HeartbeatLaunch(self, request: HeartbeatLaunchRequest, call: Call) -> HeartbeatLaunchResponse:

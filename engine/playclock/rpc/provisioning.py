@@ -1,19 +1,26 @@
 """ProvisioningService: messages to resources and back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from playclock.core import estate as core
 from playclock.core.catalog import FAILURE_LIMIT_MS, Game
-from playclock.core.catalog_index import Catalog
 from playclock.core.estate import Resource, hash_key, parse_network
+from playclock.core.gamelist import Query, Sort
 from playclock.core.grants import FailurePolicy
 from playclock.core.tariff import BillOnSilence, PriceWindow, Rounding, Tariff, minute_of, time_of
 from playclock.engine import Engine
 from playclock.errors import BadRequest
 from playclock.rpc.call import Call
+from playclock.rpc.fields import check
+from playclock.rpc.game_pages import count_problem, page_token, place_in
 from playclock.rpc.provisioning_checks import problems
 from playclock.v1 import provisioning_service_pb2 as pb
 
+GAMES_MAX: Final = 400
+"""So many games fit into a message whatever they hold, with room for all else."""
+
+_GAMES: Final = Query(sort=Sort.NUMBER, with_hidden=True)
 _ROUNDINGS = {
     pb.Tariff.ROUNDING_UNSPECIFIED: Rounding.STARTED_UNIT,
     pb.Tariff.ROUNDING_STARTED_UNIT: Rounding.STARTED_UNIT,
@@ -57,8 +64,16 @@ class ProvisioningServicer:
 
     async def GetProvisioning(self, request: pb.GetProvisioningRequest, call: Call) -> pb.GetProvisioningResponse:  # noqa: ARG002
         """Show the estate without its secrets."""
-        estate, catalog = self._engine.context.estate, self._engine.context.catalog
-        return pb.GetProvisioningResponse(provisioning=_message(estate, catalog), revision=estate.revision)
+        check(page_size=count_problem(request.page_size))
+        estate, after = self._engine.context.estate, place_in(request.page_token, _GAMES)
+        limit = min(request.page_size or GAMES_MAX, GAMES_MAX)
+        page = self._engine.context.catalog.page(_GAMES, limit=limit, after=after)
+        resources = estate.resources.values() if after is None else ()
+        return pb.GetProvisioningResponse(
+            provisioning=_message(page.games, resources),
+            revision=estate.revision,
+            next_page_token=page_token(_GAMES, page.last),
+        )
 
 
 def _resources(provisioning: pb.Provisioning) -> Iterator[Resource]:
@@ -154,9 +169,9 @@ def _window(window: pb.PriceWindow) -> PriceWindow:
     return PriceWindow(from_minute, until_minute, window.price_micros, tuple(window.weekdays))
 
 
-def _message(estate: core.Estate, catalog: Catalog) -> pb.Provisioning:
+def _message(games: Iterable[Game], resources: Iterable[Resource]) -> pb.Provisioning:
     message = pb.Provisioning()
-    for game in sorted(catalog.games.values(), key=lambda game: game.number):
+    for game in games:
         message.games.add(
             id=game.id,
             number=game.number,
@@ -168,7 +183,7 @@ def _message(estate: core.Estate, catalog: Catalog) -> pb.Provisioning:
             on_provider_failure=FAILURE_POLICY_MESSAGES[game.failure_policy],
             provider_failure_limit_sec=game.failure_limit_ms // 1000,
         )
-    for resource in estate.resources.values():
+    for resource in resources:
         match resource:
             case Tariff():
                 message.tariffs.add(

@@ -81,7 +81,7 @@ class StartLaunchResponse(_message.Message):
 
     @_builtins.property
     def games(self) -> _containers.RepeatedCompositeFieldContainer[Global___LaunchableGame]:
-        """The games that can be launched."""
+        """The games that can be launched, by name: the first 1,000 of them. Others can be launched, too, by whoever knows their ids."""
 
     def __init__(
         self,

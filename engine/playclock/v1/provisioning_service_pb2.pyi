@@ -89,16 +89,25 @@ Global___ApplyProvisioningResponse: _TypeAlias = ApplyProvisioningResponse  # no
 
 @_typing.final
 class GetProvisioningRequest(_message.Message):
-    """GetProvisioningRequest asks for the whole estate."""
+    """GetProvisioningRequest asks for the estate."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most so many games; 400 where 0, never more than that."""
+    page_token: _builtins.str
+    """next_page_token of the page before; empty for the first."""
     def __init__(
         self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -106,27 +115,31 @@ Global___GetProvisioningRequest: _TypeAlias = GetProvisioningRequest  # noqa: Y0
 
 @_typing.final
 class GetProvisioningResponse(_message.Message):
-    """GetProvisioningResponse shows the whole estate."""
+    """GetProvisioningResponse shows the estate."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PROVISIONING_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """Its revision."""
+    next_page_token: _builtins.str
+    """Asks for the next page of games; empty after the last."""
     @_builtins.property
     def provisioning(self) -> Global___Provisioning:
-        """The estate; all secrets are left out."""
+        """The estate; all secrets are left out. Games are by number; all else is in the answer without a page_token alone."""
 
     def __init__(
         self,
         *,
         provisioning: Global___Provisioning | None = ...,
         revision: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["provisioning", b"provisioning"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["provisioning", b"provisioning", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "provisioning", b"provisioning", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

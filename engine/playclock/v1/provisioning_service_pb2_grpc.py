@@ -62,7 +62,7 @@ class ProvisioningServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetProvisioning(self, request, context):
-        """Shows the estate as it is in force, without secrets.
+        """Shows the estate as it is in force, without secrets: its games page by page, all else with the first page.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,7 @@ class ProvisioningServiceStub:
     Errors: INVALID_ARGUMENT (BAD_REQUEST) with the path of each field that is wrong.
     """
     GetProvisioning: _grpc.UnaryUnaryMultiCallable[_provisioning_service_pb2.GetProvisioningRequest, _provisioning_service_pb2.GetProvisioningResponse]
-    """Shows the estate as it is in force, without secrets."""
+    """Shows the estate as it is in force, without secrets: its games page by page, all else with the first page."""
 
 @_typing.type_check_only
 class ProvisioningServiceAsyncStub(ProvisioningServiceStub):
@@ -54,7 +54,7 @@ class ProvisioningServiceAsyncStub(ProvisioningServiceStub):
     Errors: INVALID_ARGUMENT (BAD_REQUEST) with the path of each field that is wrong.
     """
     GetProvisioning: _aio.UnaryUnaryMultiCallable[_provisioning_service_pb2.GetProvisioningRequest, _provisioning_service_pb2.GetProvisioningResponse]  # type: ignore[assignment]
-    """Shows the estate as it is in force, without secrets."""
+    """Shows the estate as it is in force, without secrets: its games page by page, all else with the first page."""
 
 class ProvisioningServiceServicer(metaclass=_abc_1.ABCMeta):
     """ProvisioningService describes the estate: games, cafes, launchers and who pays. Operators only."""
@@ -77,6 +77,6 @@ class ProvisioningServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provisioning_service_pb2.GetProvisioningRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provisioning_service_pb2.GetProvisioningResponse, _abc.Awaitable[_provisioning_service_pb2.GetProvisioningResponse]]:
-        """Shows the estate as it is in force, without secrets."""
+        """Shows the estate as it is in force, without secrets: its games page by page, all else with the first page."""
 
 def add_ProvisioningServiceServicer_to_server(servicer: ProvisioningServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
