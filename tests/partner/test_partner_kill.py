@@ -1,10 +1,7 @@
 """kill -9 of a server whose cafe a partner pays for: whatever it was about to ask, the partner is told once in the end."""
 
 import asyncio
-import os
 import random
-import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -24,6 +21,8 @@ from playclock.v1 import (
     SessionServiceStub,
     StartLaunchRequest,
 )
+
+from tests.cli.conftest import Process
 
 if TYPE_CHECKING:
     from playclock.v1.session_service_pb2_grpc import SessionServiceAsyncStub
@@ -56,25 +55,19 @@ api_keys = ["the-key"]
 
 
 @asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, grpc.aio.Channel]]:
+async def serving(folder: Path) -> AsyncIterator[tuple[Process, grpc.aio.Channel]]:
     """Serve on one file, and kill the server without warning in the end."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "playclock", "serve", "--store", f"sqlite:///{folder / 'play.db'}", "--archive", "none"),
+    process = Process(
+        folder,
+        *("serve", "--store", f"sqlite:///{folder / 'play.db'}", "--archive", "none"),
         *("--provision", str(folder / "estate.toml"), "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={**os.environ, "PLAYCLOCK_SECURITY_OPERATOR_TOKENS": "the-operator"},
+        PLAYCLOCK_SECURITY_OPERATOR_TOKENS="the-operator",
     )
-    assert process.stdout is not None
-    ready = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
-    address = dict(part.split("=", 1) for part in ready.split()[1:])["grpc"]
-    async with grpc.aio.insecure_channel(address) as channel:
-        try:
+    try:
+        async with grpc.aio.insecure_channel(process.ready()["grpc"]) as channel:
             yield process, channel
-        finally:
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGKILL)
-            await process.wait()
+    finally:
+        process.close()
 
 
 async def play(channel: grpc.aio.Channel, pc: str, dice: random.Random) -> None:
@@ -101,7 +94,7 @@ async def test_the_partner_hears_of_every_end_once(partner: "Partner", tmp_path:
         async with serving(tmp_path) as (process, channel):
             players = [asyncio.ensure_future(play(channel, f"pc-{number}", dice)) for number in range(WORKERS)]
             await asyncio.sleep(dice.uniform(0.3, 0.8))  # real time: the server's own clock runs
-            process.send_signal(signal.SIGKILL)
+            process.process.kill()
             await asyncio.wait_for(asyncio.gather(*players), 30)
     async with serving(tmp_path) as (_, channel):
         sessions = SessionServiceStub(channel)
