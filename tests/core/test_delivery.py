@@ -107,9 +107,11 @@ class TestTheSchedule:
 
     def test_does_not_count_what_our_own_bounds_held_back(self) -> None:
         taken = core.leased(put(), RULES, now_ms=NOW_MS)
-        held = core.tried(taken, Tried(verdict=Verdict.BUSY, is_sent=False), retries=False, now_ms=NOW_MS)
+        held = core.given_back(taken, taken, now_ms=NOW_MS)
         assert (held.state, held.tries, held.due_ms) == (DeliveryState.PENDING, 0, NOW_MS + BUSY_MS)
         assert not core.is_perhaps_sent(held)
+        others = core.leased(taken, RULES, now_ms=NOW_MS + RULES.lease_ms)
+        assert core.given_back(others, taken, now_ms=NOW_MS + RULES.lease_ms) is others
 
     def test_ends_where_the_receiver_is_gone(self) -> None:
         outcome = Tried(verdict=Verdict.GONE, status=410)

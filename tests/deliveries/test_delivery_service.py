@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 from playclock.clock import ManualClock
+from playclock.core.delivery import Method
+from playclock.core.ids import delivery_key
 from playclock.core.match import MatchState
 from playclock.engine import OPERATOR
 from playclock.rpc.inprocess import InProcessChannel
@@ -94,6 +96,8 @@ class TestLists:
         await told.engine.sweep()
         with pytest.raises(grpc.aio.AioRpcError, match="no such delivery"):
             await desk.get(first.delivery_id)
+        (record,) = await told.engine.store.get([delivery_key(first.delivery_id)])
+        assert record is None
 
     async def test_have_what_waits(self, make_told: ToldMaker, game_server: GameServer, clock: ManualClock) -> None:
         told = await make_told(push_retries=MatchClient.PUSH_RETRIES_STANDARD)
@@ -148,6 +152,43 @@ class TestAReplay:
         assert game_server.methods(match) == ["PUT", "DELETE", "PUT", "DELETE"]
         assert await check(told, [match], kept=0) == [OPENING] * 4
         assert await desk.listed() == []
+
+    @pytest.mark.parametrize("store_kind", ["memory"], indirect=True)
+    async def test_comes_before_the_message_that_its_match_is_off(
+        self, make_told: ToldMaker, game_server: GameServer, clock: ManualClock
+    ) -> None:
+        told = await make_told(push_retries=MatchClient.PUSH_RETRIES_STANDARD)
+        game_server.answer("410", "held", delete=("500", "200"))
+        match = await told.told()
+        await Desk(told).resume(PUSHED.id)
+        await told.sweep(match)
+        assert game_server.methods(match) == ["PUT", "DELETE"]
+        await Desk(told).replay(await push_of(told, match))
+        await game_server.until_crowd(1)
+        clock.advance(6)
+        await told.engine.sweeper.sweep()
+        delete = await told.delivery(match, Method.DELETE)
+        assert delete is not None
+        assert (delete.tries, delete.leased_until_ms) == (1, 0)
+        game_server.release()
+        await told.follow(await told.settled(match), hours=0.1)
+        assert game_server.methods(match) == ["PUT", "DELETE", "PUT", "DELETE"]
+
+    @pytest.mark.parametrize("store_kind", ["memory"], indirect=True)
+    async def test_of_a_match_that_is_forgotten_is_refused(
+        self, told: Told, desk: Desk, game_server: GameServer, clock: ManualClock
+    ) -> None:
+        game_server.answer("500")
+        match = await told.sweep(await told.told())
+        delivery_id = await push_of(told, match)
+        clock.advance(29 * DAY_SEC)
+        await desk.replay(delivery_id)
+        await told.settled(match)
+        clock.advance(2 * DAY_SEC)
+        assert (await desk.get(delivery_id)).replays == 1
+        with pytest.raises(grpc.aio.AioRpcError, match="forgotten") as refused:
+            await desk.replay(delivery_id)
+        assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
 
     @pytest.mark.parametrize("store_kind", ["memory"], indirect=True)
     async def test_of_what_waits_changes_nothing(self, make_told: ToldMaker, game_server: GameServer) -> None:

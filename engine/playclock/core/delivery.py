@@ -213,10 +213,15 @@ def leased(delivery: Delivery, rules: DeliveryRules, *, now_ms: int) -> Delivery
     return replace(delivery, is_sent=is_perhaps_sent(delivery), leased_until_ms=now_ms + rules.lease_ms)
 
 
+def given_back(delivery: Delivery, taken: Delivery, *, now_ms: int) -> Delivery:
+    """Return the message after who had taken it made no try. As it is where somebody else has taken it since."""
+    if delivery.leased_until_ms != taken.leased_until_ms:
+        return delivery
+    return replace(delivery, leased_until_ms=0, due_ms=now_ms + BUSY_MS)
+
+
 def tried(delivery: Delivery, outcome: Tried, *, retries: bool, now_ms: int) -> Delivery:
     """Return the message after a try: delivered, due again, or dead. A try that nobody waits for any more is noted alone."""
-    if outcome.verdict is Verdict.BUSY:
-        return replace(delivery, leased_until_ms=0, due_ms=now_ms + BUSY_MS)
     noted = replace(
         delivery,
         leased_until_ms=0,

@@ -103,11 +103,9 @@ class Notices:
         if delivery.method is Method.PUT:
             return 0
         put = await self.read(work, delivery_id_of(delivery.match_id, Method.PUT.name))
-        if put is None:
+        if put is None or put.state is not DeliveryState.PENDING:
             return 0
-        if put.state is DeliveryState.PENDING:
-            return max(put.leased_until_ms, work.now_ms + BUSY_MS)
-        return put.leased_until_ms
+        return max(put.leased_until_ms, work.now_ms + BUSY_MS)
 
     def _forgotten_ms(self, delivery: Delivery) -> int:
         return (delivery.ended_ms or 0) + self.rules.retention_ms

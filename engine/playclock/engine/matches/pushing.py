@@ -164,8 +164,10 @@ class Pushing:
             await work.prefetch(match_key(delivery.match_id), delivery_key(delivery.id), fresh=True)
             match = await self._keeper.read(work, delivery.match_id)
             before = await self._notices.read(work, delivery.id)
-            is_others = before is not None and before.leased_until_ms != delivery.leased_until_ms
-            if before is None or (is_others and outcome.verdict is Verdict.BUSY):
+            if before is None:
+                return match
+            if outcome.verdict is Verdict.BUSY:
+                self._notices.write(work, core.given_back(before, delivery, now_ms=work.now_ms))
                 return match
             after = core.tried(before, outcome, retries=retries, now_ms=work.now_ms)
             ended.append(after)
@@ -196,8 +198,6 @@ class Pushing:
     def _tell(self, delivery: Delivery, outcome: Tried) -> None:
         """Count what came of a try, and log what an operator has to look at."""
         method, counts = delivery.method.name, self._context.counts
-        if outcome.verdict is Verdict.BUSY:
-            return
         counts.deliver(method, DELIVERED if outcome.verdict is Verdict.TOLD else FAILED)
         if delivery.state is DeliveryState.DEAD:
             counts.deliver(method, DEAD)
