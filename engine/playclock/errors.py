@@ -6,7 +6,7 @@ its own codes. What a correct caller meets every day is no error but a value tha
     EngineError
     ├── BadRequest                 mend the request
     ├── Unauthenticated            mend the credentials
-    │   ├── InvalidApiKey  InvalidSignature  RequestExpired  RequestReplayed
+    │   ├── InvalidApiKey  InvalidSignature  InvalidPlayerToken  RequestExpired  RequestReplayed
     ├── PermissionDenied           ask somebody who may
     │   └── NotPcCafe  GameNotAvailable  OwnershipNotProven
     ├── NotFound                   stop asking for it
@@ -72,6 +72,12 @@ class InvalidSignature(Unauthenticated):
     """The signature is missing or wrong, or its launcher is unknown."""
 
     reason = "INVALID_SIGNATURE"
+
+
+class InvalidPlayerToken(Unauthenticated):
+    """A player's session token is missing, unknown, over or ended."""
+
+    reason = "INVALID_PLAYER_TOKEN"
 
 
 class RequestExpired(Unauthenticated):

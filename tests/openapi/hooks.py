@@ -99,6 +99,25 @@ class Developer(requests.auth.AuthBase):
         return request
 
 
+class Player(requests.auth.AuthBase):
+    """Shows a player's session token, and gets another one in time."""
+
+    def __init__(self) -> None:
+        self._game_id = self._token = ""
+        self._until_ms = 0
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the header."""
+        if not self._game_id:
+            self._game_id = requests.post(f"{URL}/games", json=GAME_TO_REGISTER, auth=Developer(), timeout=10).json()["id"]
+        if _clock.now_ms() >= self._until_ms:
+            query = {"gameId": self._game_id, "playerId": f"x:player{next(_numbers)}"}
+            answer = requests.get(f"{URL}/play/session-token", params=query, auth=Developer(), timeout=10).json()
+            self._token, self._until_ms = answer["token"], _clock.now_ms() + 600_000
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
 class MatchClient(requests.auth.AuthBase):
     """Shows an access token, and gets another one in time."""
 
@@ -133,7 +152,8 @@ class LauncherUnlessLeftOut:
 
 schemathesis.auth.set_from_requests(Agent()).apply_to(path_regex="^/api/games/(get|list)")  # type: ignore[attr-defined]
 schemathesis.auth.set_from_requests(MatchClient()).apply_to(path_regex="^/api/games?/v1/")  # type: ignore[attr-defined]
-schemathesis.auth.set_from_requests(Developer()).apply_to(path_regex="^/(user/(?!hmac)|games|play)")  # type: ignore[attr-defined]
+schemathesis.auth.set_from_requests(Developer()).apply_to(path_regex="^/(user/(?!hmac)|games|play/(dev|session-token))")  # type: ignore[attr-defined]
+schemathesis.auth.set_from_requests(Player()).apply_to(path_regex="^/play/(get-points|streak)")  # type: ignore[attr-defined]
 schemathesis.auth.set_from_requests(GameServer()).apply_to(path_regex="^/v1/game/")  # type: ignore[attr-defined]
 
 

@@ -15,6 +15,7 @@ from playclock.clock import ManualClock
 from playclock.core.charge import Account
 from playclock.core.codec import Codec
 from playclock.core.ids import account_key
+from playclock.core.limits import LimitRules
 from playclock.core.openid import OpenIdRules
 from playclock.core.timers import Timers
 from playclock.engine import Engine
@@ -88,6 +89,7 @@ class Server:
         background: bool = False,
         images: Images | None = None,
         read_keys: ReadKeys | None = None,
+        limits: LimitRules | None = None,
     ) -> None:
         self.clock = ManualClock()
         self.url = url
@@ -101,6 +103,7 @@ class Server:
         self._background = background
         self._images = images
         self._read_keys = read_keys
+        self._limits = limits
         self._in_memory: Store | None = None
         self._stack = contextlib.AsyncExitStack()
         self._clients: dict[str, httpx.AsyncClient] = {}
@@ -119,6 +122,7 @@ class Server:
                 background=self._background,
                 images=self._images,
                 read_keys=self._read_keys,
+                limits=self._limits,
                 openid=OpenIdRules(base_url=self.url),
             )
             self.engines.append(await self._stack.enter_async_context(engine))

@@ -48,7 +48,9 @@ class LimitRules(msgspec.Struct, frozen=True, kw_only=True):
     point_saves_per_developer: Quota | None = Quota(3, 1)
     """Batches of points that a developer saves: play.fun documents this number."""
     playfun_per_address: Quota | None = Quota(60, 60)
-    """Calls of the play.fun dialect, whose documents name this number."""
+    """Calls of the play.fun dialect that nobody signs: its documents name this number."""
+    playfun_players_per_address: Quota | None = Quota(6_000, 60)
+    """Calls of the play.fun dialect with players' session tokens: a hundred players at one address, a call a second each."""
 
 
 def added(window: Window | None, number: int, *, now_ms: int, until_ms: int) -> Window:

@@ -111,10 +111,15 @@ class PlayerSessions:
 
         Raises StoreAway.
         """
+        session = await self.living(token)
+        return session if session is not None and acts_for(caller, self._context.catalog.games[session.game_id]) else None
+
+    async def living(self, token: str) -> PlayerSession | None:
+        """Return the session that a token is good for, whoever shows it; None for every other text. Raises StoreAway."""
         if not is_player_token(token):
             return None
         game = self._context.catalog.open_to_players(game_in(token))
-        if game is None or not acts_for(caller, game):
+        if game is None:
             return None
         key = player_session_key(game.id, player_session_id_of(token))
         ((_, found),) = await self._context.records.load([key], fresh=True)

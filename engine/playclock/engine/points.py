@@ -111,14 +111,22 @@ class Points:
     async def get(self, caller: Caller, game_id: str, player: str) -> Standing:
         """Return what a player has in a game. Raises BadRequest, GameNotFound, PermissionDenied, StoreAway."""
         identifier = self._player(caller, game_id, player)
-        points, now_ms = await self._points(game_id, identifier), self._context.clock.now_ms()
-        today = core.points_on(points, core.day_of(now_ms))
-        return Standing(identifier.player_id, today.points, points.total)
+        return await self.standing(game_id, identifier.player_id)
 
     async def streak(self, caller: Caller, game_id: str, player: str) -> Streak:
         """Return a player's streak in a game. Raises BadRequest, GameNotFound, PermissionDenied, StoreAway."""
         identifier = self._player(caller, game_id, player)
-        return core.streak(await self._points(game_id, identifier), self._context.clock.now_ms())
+        return await self.streak_of(game_id, identifier.player_id)
+
+    async def standing(self, game_id: str, player_id: str) -> Standing:
+        """Return what a player has in a game, whoever asks. Raises StoreAway."""
+        points, now_ms = await self._points(game_id, player_id), self._context.clock.now_ms()
+        today = core.points_on(points, core.day_of(now_ms))
+        return Standing(player_id, today.points, points.total)
+
+    async def streak_of(self, game_id: str, player_id: str) -> Streak:
+        """Return a player's streak in a game, whoever asks. Raises StoreAway."""
+        return core.streak(await self._points(game_id, player_id), self._context.clock.now_ms())
 
     async def leaders(self, caller: Caller, game_id: str, *, limit: int = 0, date: str = "") -> tuple[str, Sequence[Leader]]:
         """Return a day, today where none is named, and who led on it, best first: ten where no `limit` is set.
@@ -178,8 +186,8 @@ class Points:
         found = await work.read(POINTS, key)
         return core.remembered(found, now_ms=work.now_ms, retention_ms=self._context.timers.points_retention_ms)
 
-    async def _points(self, game_id: str, identifier: Identifier) -> PlayerPoints:
-        ((_, found),) = await self._context.records.load([points_key(game_id, identifier.player_id)], fresh=True)
+    async def _points(self, game_id: str, player_id: str) -> PlayerPoints:
+        ((_, found),) = await self._context.records.load([points_key(game_id, player_id)], fresh=True)
         points = None if found is None else POINTS.checked(found)
         retention_ms = self._context.timers.points_retention_ms
         return core.remembered(points, now_ms=self._context.clock.now_ms(), retention_ms=retention_ms)

@@ -85,6 +85,8 @@ ACCESS: Final[dict[str, tuple[Role, ...]]] = {
     "PointsService/InvalidateSessions": (_DEVELOPER, _OPERATOR, _SERVICE),
     "PointsService/IssueSessionToken": (_DEVELOPER, _OPERATOR, _SERVICE),
     "PointsService/ListPlayerSessions": (_DEVELOPER, _OPERATOR, _SERVICE),
+    "PointsService/GetPlayerPoints": (_OPERATOR, _SERVICE),
+    "PointsService/GetPlayerStreak": (_OPERATOR, _SERVICE),
     "PointsService/ListRiskySessions": (_DEVELOPER, _OPERATOR, _SERVICE),
     "PointsService/ValidateSessionToken": (_DEVELOPER, _OPERATOR, _SERVICE),
     "ProvisioningService/ApplyProvisioning": (_OPERATOR,),

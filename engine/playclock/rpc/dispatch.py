@@ -86,6 +86,8 @@ _QUIET: Final = frozenset(
         "GetStreak",
         "ListPlayerSessions",
         "ListRiskySessions",
+        "GetPlayerPoints",
+        "GetPlayerStreak",
         "ValidateSessionToken",
         "GetMatch",
         "ListMatches",

@@ -68,6 +68,8 @@ FOR_FACADES: Final = frozenset(
         "/playclock.v1.OpenIdService/GetConfiguration",
         "/playclock.v1.OpenIdService/GetJwks",
         "/playclock.v1.OpenIdService/GetRealm",
+        "/playclock.v1.PointsService/GetPlayerPoints",
+        "/playclock.v1.PointsService/GetPlayerStreak",
     }
 )
 """What may also be called in process without credentials: a facade there has none."""

@@ -6,9 +6,17 @@ from playclock.core.limits import home_of
 from playclock.engine import Engine
 from playclock.rpc.call import Call
 from playclock.rpc.fields import check
-from playclock.v1.limit_service_pb2 import ADDRESS_LIMIT_PLAYFUN, TakeLimitRequest, TakeLimitResponse
+from playclock.v1.limit_service_pb2 import (
+    ADDRESS_LIMIT_PLAYFUN,
+    ADDRESS_LIMIT_PLAYFUN_PLAYERS,
+    TakeLimitRequest,
+    TakeLimitResponse,
+)
 
-_NAMES: Final = {ADDRESS_LIMIT_PLAYFUN: "playfun_per_address"}
+_NAMES: Final = {
+    ADDRESS_LIMIT_PLAYFUN: "playfun_per_address",
+    ADDRESS_LIMIT_PLAYFUN_PLAYERS: "playfun_players_per_address",
+}
 
 
 class LimitServicer:

@@ -5,6 +5,7 @@ from typing import Final
 from playclock.core.points import Leader, PlayerSession
 from playclock.core.risk import RiskReason
 from playclock.engine import Engine
+from playclock.engine.playing import Playing
 from playclock.engine.points import Entry
 from playclock.engine.risk import RiskySessions
 from playclock.rpc.call import Call
@@ -22,6 +23,7 @@ class PointsServicer:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._playing = Playing(engine.player_sessions, engine.points)
         self._risky_sessions = RiskySessions(engine.context, engine.player_sessions)
 
     async def BatchSavePoints(self, request: pb.BatchSavePointsRequest, call: Call) -> pb.BatchSavePointsResponse:
@@ -54,9 +56,8 @@ class PointsServicer:
         self, request: pb.ValidateSessionTokenRequest, call: Call
     ) -> pb.ValidateSessionTokenResponse:
         """Say what a token is good for."""
-        problem = None if 0 < len(request.player_token) <= TOKEN_MAX else f"expected 1 to {TOKEN_MAX} characters"
-        check(player_token=problem)
-        session = await self._engine.player_sessions.validate(call.caller, request.player_token)
+        token = _token(request.player_token)
+        session = await self._engine.player_sessions.validate(call.caller, token)
         if session is None:
             return pb.ValidateSessionTokenResponse(is_valid=False)
         return pb.ValidateSessionTokenResponse(is_valid=True, session=_session_message(session))
@@ -90,6 +91,16 @@ class PointsServicer:
             next_page_token=token,
         )
 
+    async def GetPlayerPoints(self, request: pb.GetPlayerPointsRequest, call: Call) -> pb.GetPlayerPointsResponse:  # noqa: ARG002
+        """Show the points of whoever has a token."""
+        standing = await self._playing.points(_token(request.player_token))
+        return pb.GetPlayerPointsResponse(points=standing.points, total_points=standing.total)
+
+    async def GetPlayerStreak(self, request: pb.GetPlayerStreakRequest, call: Call) -> pb.GetPlayerStreakResponse:  # noqa: ARG002
+        """Show the streak of whoever has a token."""
+        streak = await self._playing.streak(_token(request.player_token))
+        return pb.GetPlayerStreakResponse(today=streak.today, streak=streak.days)
+
     async def GetStreak(self, request: pb.GetStreakRequest, call: Call) -> pb.GetStreakResponse:
         """Show a player's streak."""
         streak = await self._engine.points.streak(call.caller, request.game_id, request.player)
@@ -105,6 +116,12 @@ def _session_message(session: PlayerSession) -> pb.PlayerSession:
         create_time=timestamp(session.issued_ms),
         expire_time=timestamp(session.expires_ms),
     )
+
+
+def _token(text: str) -> str:
+    """Return a text that may be a player's token. Raises BadRequest."""
+    check(player_token=None if 0 < len(text) <= TOKEN_MAX else f"expected 1 to {TOKEN_MAX} characters")
+    return text
 
 
 def _leader_message(rank: int, leader: Leader) -> pb.LeaderboardEntry:

@@ -21,6 +21,7 @@ CODES: Final[dict[type[EngineError], grpc.StatusCode]] = {
     errors.BadRequest: grpc.StatusCode.INVALID_ARGUMENT,
     errors.InvalidApiKey: grpc.StatusCode.UNAUTHENTICATED,
     errors.InvalidSignature: grpc.StatusCode.UNAUTHENTICATED,
+    errors.InvalidPlayerToken: grpc.StatusCode.UNAUTHENTICATED,
     errors.RequestExpired: grpc.StatusCode.UNAUTHENTICATED,
     errors.RequestReplayed: grpc.StatusCode.UNAUTHENTICATED,
     errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,

@@ -348,6 +348,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "WRONG_DELIVERY_STATE", "domain": "playclock", "metadata": {"state": "WITHDRAWN"}}
     """
+    ERROR_REASON_INVALID_PLAYER_TOKEN: _ErrorReason.ValueType  # 71
+    """The player's session token is missing, unknown, over or ended.
+
+        {"reason": "INVALID_PLAYER_TOKEN", "domain": "playclock"}
+    """
     ERROR_REASON_TOO_MANY_IMAGES: _ErrorReason.ValueType  # 70
     """As many images of the developer are kept as can be.
 
@@ -685,6 +690,11 @@ ERROR_REASON_WRONG_DELIVERY_STATE: ErrorReason.ValueType  # 69
 """The delivery cannot be replayed: it was withdrawn, or its match is forgotten.
 
     {"reason": "WRONG_DELIVERY_STATE", "domain": "playclock", "metadata": {"state": "WITHDRAWN"}}
+"""
+ERROR_REASON_INVALID_PLAYER_TOKEN: ErrorReason.ValueType  # 71
+"""The player's session token is missing, unknown, over or ended.
+
+    {"reason": "INVALID_PLAYER_TOKEN", "domain": "playclock"}
 """
 ERROR_REASON_TOO_MANY_IMAGES: ErrorReason.ValueType  # 70
 """As many images of the developer are kept as can be.

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n playclock/v1/limit_service.proto\x12\x0cplayclock.v1\"N\n\x10TakeLimitRequest\x12)\n\x05limit\x18\x01 \x01(\x0e\x32\x1a.playclock.v1.AddressLimit\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\"p\n\x11TakeLimitResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05quota\x18\x02 \x01(\x05\x12\x12\n\nwindow_sec\x18\x03 \x01(\x05\x12\x11\n\tremaining\x18\x04 \x01(\x05\x12\x17\n\x0freset_after_sec\x18\x05 \x01(\x05*H\n\x0c\x41\x64\x64ressLimit\x12\x1d\n\x19\x41\x44\x44RESS_LIMIT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41\x44\x44RESS_LIMIT_PLAYFUN\x10\x01\x32\\\n\x0cLimitService\x12L\n\tTakeLimit\x12\x1e.playclock.v1.TakeLimitRequest\x1a\x1f.playclock.v1.TakeLimitResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n playclock/v1/limit_service.proto\x12\x0cplayclock.v1\"N\n\x10TakeLimitRequest\x12)\n\x05limit\x18\x01 \x01(\x0e\x32\x1a.playclock.v1.AddressLimit\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\"p\n\x11TakeLimitResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05quota\x18\x02 \x01(\x05\x12\x12\n\nwindow_sec\x18\x03 \x01(\x05\x12\x11\n\tremaining\x18\x04 \x01(\x05\x12\x17\n\x0freset_after_sec\x18\x05 \x01(\x05*k\n\x0c\x41\x64\x64ressLimit\x12\x1d\n\x19\x41\x44\x44RESS_LIMIT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41\x44\x44RESS_LIMIT_PLAYFUN\x10\x01\x12!\n\x1d\x41\x44\x44RESS_LIMIT_PLAYFUN_PLAYERS\x10\x02\x32\\\n\x0cLimitService\x12L\n\tTakeLimit\x12\x1e.playclock.v1.TakeLimitRequest\x1a\x1f.playclock.v1.TakeLimitResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,11 +32,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'playclock.v1.limit_service_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ADDRESSLIMIT']._serialized_start=244
-  _globals['_ADDRESSLIMIT']._serialized_end=316
+  _globals['_ADDRESSLIMIT']._serialized_end=351
   _globals['_TAKELIMITREQUEST']._serialized_start=50
   _globals['_TAKELIMITREQUEST']._serialized_end=128
   _globals['_TAKELIMITRESPONSE']._serialized_start=130
   _globals['_TAKELIMITRESPONSE']._serialized_end=242
-  _globals['_LIMITSERVICE']._serialized_start=318
-  _globals['_LIMITSERVICE']._serialized_end=410
+  _globals['_LIMITSERVICE']._serialized_start=353
+  _globals['_LIMITSERVICE']._serialized_end=445
 # @@protoc_insertion_point(module_scope)

@@ -27,6 +27,8 @@ class _AddressLimitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AddressL
     """Not known. Refused."""
     ADDRESS_LIMIT_PLAYFUN: _AddressLimit.ValueType  # 1
     """The play.fun dialect's: 60 calls a minute by default."""
+    ADDRESS_LIMIT_PLAYFUN_PLAYERS: _AddressLimit.ValueType  # 2
+    """The play.fun dialect's for calls with players' session tokens: 6,000 a minute by default."""
 
 class AddressLimit(_AddressLimit, metaclass=_AddressLimitEnumTypeWrapper):
     """AddressLimit is a limit that a dialect has for each address."""
@@ -35,6 +37,8 @@ ADDRESS_LIMIT_UNSPECIFIED: AddressLimit.ValueType  # 0
 """Not known. Refused."""
 ADDRESS_LIMIT_PLAYFUN: AddressLimit.ValueType  # 1
 """The play.fun dialect's: 60 calls a minute by default."""
+ADDRESS_LIMIT_PLAYFUN_PLAYERS: AddressLimit.ValueType  # 2
+"""The play.fun dialect's for calls with players' session tokens: 6,000 a minute by default."""
 Global___AddressLimit: _TypeAlias = AddressLimit  # noqa: Y015
 
 @_typing.final

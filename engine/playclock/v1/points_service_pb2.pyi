@@ -669,6 +669,102 @@ class ListRiskySessionsResponse(_message.Message):
 Global___ListRiskySessionsResponse: _TypeAlias = ListRiskySessionsResponse  # noqa: Y015
 
 @_typing.final
+class GetPlayerPointsRequest(_message.Message):
+    """GetPlayerPointsRequest asks for the points of whoever has a session token."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAYER_TOKEN_FIELD_NUMBER: _builtins.int
+    player_token: _builtins.str
+    """The token: at most 255 characters."""
+    def __init__(
+        self,
+        *,
+        player_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["player_token", b"player_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPlayerPointsRequest: _TypeAlias = GetPlayerPointsRequest  # noqa: Y015
+
+@_typing.final
+class GetPlayerPointsResponse(_message.Message):
+    """GetPlayerPointsResponse shows a player's points."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POINTS_FIELD_NUMBER: _builtins.int
+    TOTAL_POINTS_FIELD_NUMBER: _builtins.int
+    points: _builtins.int
+    """The points of today."""
+    total_points: _builtins.int
+    """The points of all days."""
+    def __init__(
+        self,
+        *,
+        points: _builtins.int = ...,
+        total_points: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["points", b"points", "total_points", b"total_points"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPlayerPointsResponse: _TypeAlias = GetPlayerPointsResponse  # noqa: Y015
+
+@_typing.final
+class GetPlayerStreakRequest(_message.Message):
+    """GetPlayerStreakRequest asks for the streak of whoever has a session token."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAYER_TOKEN_FIELD_NUMBER: _builtins.int
+    player_token: _builtins.str
+    """The token: at most 255 characters."""
+    def __init__(
+        self,
+        *,
+        player_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["player_token", b"player_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPlayerStreakRequest: _TypeAlias = GetPlayerStreakRequest  # noqa: Y015
+
+@_typing.final
+class GetPlayerStreakResponse(_message.Message):
+    """GetPlayerStreakResponse shows a player's streak."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TODAY_FIELD_NUMBER: _builtins.int
+    STREAK_FIELD_NUMBER: _builtins.int
+    today: _builtins.bool
+    """Whether the player has points of today."""
+    streak: _builtins.int
+    """For how many days running, up to today, or up to yesterday where there are none yet of today: 0 to 30."""
+    def __init__(
+        self,
+        *,
+        today: _builtins.bool = ...,
+        streak: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["streak", b"streak", "today", b"today"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPlayerStreakResponse: _TypeAlias = GetPlayerStreakResponse  # noqa: Y015
+
+@_typing.final
 class GetStreakRequest(_message.Message):
     """GetStreakRequest asks for a player's streak."""
 

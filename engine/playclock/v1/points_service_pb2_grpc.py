@@ -80,6 +80,16 @@ class PointsServiceStub:
                 request_serializer=playclock_dot_v1_dot_points__service__pb2.ListRiskySessionsRequest.SerializeToString,
                 response_deserializer=playclock_dot_v1_dot_points__service__pb2.ListRiskySessionsResponse.FromString,
                 _registered_method=True)
+        self.GetPlayerPoints = channel.unary_unary(
+                '/playclock.v1.PointsService/GetPlayerPoints',
+                request_serializer=playclock_dot_v1_dot_points__service__pb2.GetPlayerPointsRequest.SerializeToString,
+                response_deserializer=playclock_dot_v1_dot_points__service__pb2.GetPlayerPointsResponse.FromString,
+                _registered_method=True)
+        self.GetPlayerStreak = channel.unary_unary(
+                '/playclock.v1.PointsService/GetPlayerStreak',
+                request_serializer=playclock_dot_v1_dot_points__service__pb2.GetPlayerStreakRequest.SerializeToString,
+                response_deserializer=playclock_dot_v1_dot_points__service__pb2.GetPlayerStreakResponse.FromString,
+                _registered_method=True)
         self.GetStreak = channel.unary_unary(
                 '/playclock.v1.PointsService/GetStreak',
                 request_serializer=playclock_dot_v1_dot_points__service__pb2.GetStreakRequest.SerializeToString,
@@ -159,6 +169,23 @@ class PointsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPlayerPoints(self, request, context):
+        """Shows what a player has in the game that his session token is for.
+
+        What has a player's token in it is callable by operators and services, and in process by a facade without credentials: the token
+        is the credential. Each may fail with UNAUTHENTICATED (INVALID_PLAYER_TOKEN).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPlayerStreak(self, request, context):
+        """Shows for how many days running a player has had points in the game that his session token is for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStreak(self, request, context):
         """Shows for how many days running a player has had points. A developer may ask of himself in any game.
         """
@@ -208,6 +235,16 @@ def add_PointsServiceServicer_to_server(servicer, server):
                     servicer.ListRiskySessions,
                     request_deserializer=playclock_dot_v1_dot_points__service__pb2.ListRiskySessionsRequest.FromString,
                     response_serializer=playclock_dot_v1_dot_points__service__pb2.ListRiskySessionsResponse.SerializeToString,
+            ),
+            'GetPlayerPoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPlayerPoints,
+                    request_deserializer=playclock_dot_v1_dot_points__service__pb2.GetPlayerPointsRequest.FromString,
+                    response_serializer=playclock_dot_v1_dot_points__service__pb2.GetPlayerPointsResponse.SerializeToString,
+            ),
+            'GetPlayerStreak': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPlayerStreak,
+                    request_deserializer=playclock_dot_v1_dot_points__service__pb2.GetPlayerStreakRequest.FromString,
+                    response_serializer=playclock_dot_v1_dot_points__service__pb2.GetPlayerStreakResponse.SerializeToString,
             ),
             'GetStreak': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStreak,
@@ -437,6 +474,60 @@ class PointsService:
             '/playclock.v1.PointsService/ListRiskySessions',
             playclock_dot_v1_dot_points__service__pb2.ListRiskySessionsRequest.SerializeToString,
             playclock_dot_v1_dot_points__service__pb2.ListRiskySessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPlayerPoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/playclock.v1.PointsService/GetPlayerPoints',
+            playclock_dot_v1_dot_points__service__pb2.GetPlayerPointsRequest.SerializeToString,
+            playclock_dot_v1_dot_points__service__pb2.GetPlayerPointsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPlayerStreak(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/playclock.v1.PointsService/GetPlayerStreak',
+            playclock_dot_v1_dot_points__service__pb2.GetPlayerStreakRequest.SerializeToString,
+            playclock_dot_v1_dot_points__service__pb2.GetPlayerStreakResponse.FromString,
             options,
             channel_credentials,
             insecure,

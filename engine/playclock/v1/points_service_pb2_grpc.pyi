@@ -64,6 +64,14 @@ class PointsServiceStub:
     """Lists the sessions of a game that go on, those first that end first."""
     ListRiskySessions: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ListRiskySessionsRequest, _points_service_pb2.ListRiskySessionsResponse]
     """Lists those of the sessions that go on that somebody should look at, and why, those first that end first. It refuses nothing."""
+    GetPlayerPoints: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetPlayerPointsRequest, _points_service_pb2.GetPlayerPointsResponse]
+    """Shows what a player has in the game that his session token is for.
+
+    What has a player's token in it is callable by operators and services, and in process by a facade without credentials: the token
+    is the credential. Each may fail with UNAUTHENTICATED (INVALID_PLAYER_TOKEN).
+    """
+    GetPlayerStreak: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetPlayerStreakRequest, _points_service_pb2.GetPlayerStreakResponse]
+    """Shows for how many days running a player has had points in the game that his session token is for."""
     GetStreak: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetStreakRequest, _points_service_pb2.GetStreakResponse]
     """Shows for how many days running a player has had points. A developer may ask of himself in any game."""
 
@@ -103,6 +111,14 @@ class PointsServiceAsyncStub(PointsServiceStub):
     """Lists the sessions of a game that go on, those first that end first."""
     ListRiskySessions: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ListRiskySessionsRequest, _points_service_pb2.ListRiskySessionsResponse]  # type: ignore[assignment]
     """Lists those of the sessions that go on that somebody should look at, and why, those first that end first. It refuses nothing."""
+    GetPlayerPoints: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetPlayerPointsRequest, _points_service_pb2.GetPlayerPointsResponse]  # type: ignore[assignment]
+    """Shows what a player has in the game that his session token is for.
+
+    What has a player's token in it is callable by operators and services, and in process by a facade without credentials: the token
+    is the credential. Each may fail with UNAUTHENTICATED (INVALID_PLAYER_TOKEN).
+    """
+    GetPlayerStreak: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetPlayerStreakRequest, _points_service_pb2.GetPlayerStreakResponse]  # type: ignore[assignment]
+    """Shows for how many days running a player has had points in the game that his session token is for."""
     GetStreak: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetStreakRequest, _points_service_pb2.GetStreakResponse]  # type: ignore[assignment]
     """Shows for how many days running a player has had points. A developer may ask of himself in any game."""
 
@@ -187,6 +203,26 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.ListRiskySessionsResponse, _abc.Awaitable[_points_service_pb2.ListRiskySessionsResponse]]:
         """Lists those of the sessions that go on that somebody should look at, and why, those first that end first. It refuses nothing."""
+
+    @_abc_1.abstractmethod
+    def GetPlayerPoints(
+        self,
+        request: _points_service_pb2.GetPlayerPointsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_points_service_pb2.GetPlayerPointsResponse, _abc.Awaitable[_points_service_pb2.GetPlayerPointsResponse]]:
+        """Shows what a player has in the game that his session token is for.
+
+        What has a player's token in it is callable by operators and services, and in process by a facade without credentials: the token
+        is the credential. Each may fail with UNAUTHENTICATED (INVALID_PLAYER_TOKEN).
+        """
+
+    @_abc_1.abstractmethod
+    def GetPlayerStreak(
+        self,
+        request: _points_service_pb2.GetPlayerStreakRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_points_service_pb2.GetPlayerStreakResponse, _abc.Awaitable[_points_service_pb2.GetPlayerStreakResponse]]:
+        """Shows for how many days running a player has had points in the game that his session token is for."""
 
     @_abc_1.abstractmethod
     def GetStreak(

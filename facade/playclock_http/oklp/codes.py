@@ -57,7 +57,9 @@ MATCH_CODES: Final[Codes] = {
     "WRONG_MATCH_STATE": (409, "wrong_match_state"),
     "MATCH_TOKEN_EXPIRED": (410, "match_token_expired"),
     # Of calls that this dialect does not have.
-    **dict.fromkeys(("INVALID_SIGNATURE", "REQUEST_EXPIRED", "REQUEST_REPLAYED"), (401, _INVALID_TOKEN)),
+    **dict.fromkeys(
+        ("INVALID_SIGNATURE", "INVALID_PLAYER_TOKEN", "REQUEST_EXPIRED", "REQUEST_REPLAYED"), (401, _INVALID_TOKEN)
+    ),
     **dict.fromkeys(("INVALID_IMAGE", "CURSOR_EXPIRED"), (400, _INVALID_REQUEST)),
     **dict.fromkeys(("NOT_PC_CAFE", "GAME_NOT_AVAILABLE", "OWNERSHIP_NOT_PROVEN"), _DENIED),
     **dict.fromkeys(

@@ -10,6 +10,7 @@ from playclock_http.playfun.door import Door
 from playclock_http.playfun.envelope import refuse
 from playclock_http.playfun.games import Games
 from playclock_http.playfun.owning import Owning
+from playclock_http.playfun.playing import Playing
 from playclock_http.playfun.points import PointsCalls
 from playclock_http.playfun.registering import Registering
 from playclock_http.playfun.users import Users
@@ -24,7 +25,7 @@ def endpoints(upstream: Upstream, proxies: TrustedProxies, now: Callable[[], dat
     users = Users(upstream, door, now)
     points = PointsCalls(upstream, door)
     games: dict[str, dict[str, Handler]] = {}
-    for part in (Games(upstream, door), Owning(upstream, door), Registering(upstream, door)):
+    for part in (Games(upstream, door), Owning(upstream, door), Registering(upstream, door), Playing(upstream, door)):
         for path, by_method in part.handlers().items():
             games[path] = games.get(path, {}) | by_method
     elsewhere = Endpoint({}, refuse)

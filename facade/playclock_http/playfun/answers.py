@@ -9,10 +9,12 @@ from playclock_http.ratelimit import RATE_LIMIT_HEADERS
 
 SIGNED: Final = ("DeveloperSignature",)
 """The security of calls that developers sign."""
+PLAYER: Final = ("PlayerToken",)
+"""That of calls which players' clients make."""
 
 _SENTENCES: Final = {
     400: "The request is malformed; the message names the fields.",
-    401: "There is no signature, or it is wrong, or too old.",
+    401: "There is no signature, or no player's token, or it is wrong, or too old.",
     403: "The game is another developer's.",
     404: "There is no such game.",
     408: "The body did not arrive in time.",

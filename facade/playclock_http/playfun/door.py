@@ -6,7 +6,7 @@ from typing import Final
 
 import grpc
 from playclock.v1 import auth_service_pb2
-from playclock.v1.limit_service_pb2 import ADDRESS_LIMIT_PLAYFUN
+from playclock.v1.limit_service_pb2 import ADDRESS_LIMIT_PLAYFUN, ADDRESS_LIMIT_PLAYFUN_PLAYERS
 
 from playclock_http.address import TrustedProxies
 from playclock_http.callers import Callers
@@ -19,6 +19,10 @@ _AUTHORIZATION_MAX: Final = 1024
 """How much of the header the engine gets to see: no signature is as long."""
 
 
+_TOKEN_MAX: Final = 255
+"""How long a player's session token may be for the engine to look at it."""
+
+
 class Door:
     """Counts strangers, and hands signatures on to the engine, which alone can tell what they are worth.
 
@@ -27,6 +31,7 @@ class Door:
 
     def __init__(self, upstream: Upstream, proxies: TrustedProxies) -> None:
         self._limit = AddressLimit(upstream, proxies, ADDRESS_LIMIT_PLAYFUN)
+        self._players = AddressLimit(upstream, proxies, ADDRESS_LIMIT_PLAYFUN_PLAYERS)
         self._callers = Callers(upstream)
         self._upstream = upstream
         self._proxies = proxies
@@ -60,6 +65,19 @@ class Door:
         """
         metadata = await self.developer(incoming)
         return metadata, await self._callers.who(metadata)
+
+    async def player(self, incoming: Incoming) -> str:
+        """Count a call of a player's client, and return the session token that it shows, which the engine has to look at.
+
+        Raises Refusal (INVALID_PLAYER_TOKEN) where there is none, AioRpcError (RATE_LIMITED).
+        """
+        await self._players.take(incoming)
+        values = incoming.every(b"authorization")
+        scheme, _, token = values[0].decode("latin-1").partition(" ") if len(values) == 1 else ("", "", "")
+        if scheme.lower() != "bearer" or not 0 < len(token) <= _TOKEN_MAX or not token.isascii():
+            message = "the header Authorization does not hold a player's session token"
+            raise Refusal("INVALID_PLAYER_TOKEN", message, status=grpc.StatusCode.UNAUTHENTICATED)
+        return token
 
     @asynccontextmanager
     async def known(self, metadata: Metadata) -> AsyncIterator[None]:

@@ -9,6 +9,7 @@ from playclock_http.playfun.envelope import PlayfunError
 from playclock_http.playfun.game_operations import OPERATIONS as GAME_OPERATIONS
 from playclock_http.playfun.ids import UUID
 from playclock_http.playfun.owning_operations import OPERATIONS as OWNING_OPERATIONS
+from playclock_http.playfun.playing_operations import OPERATIONS as PLAYING_OPERATIONS
 from playclock_http.playfun.point_operations import OPERATIONS as POINT_OPERATIONS
 from playclock_http.playfun.registering_operations import OPERATIONS as REGISTERING_OPERATIONS
 
@@ -20,6 +21,11 @@ SCHEMES: Final = {
         "description": "HMAC-SHA256 apiKey=…, signature=…, timestamp=… with commas or spaces between. The signature is the "
         "lower-case hex of HMAC-SHA256(secret key, METHOD\\nPATH\\nTIMESTAMP), method and path in lower case, the path without "
         "the query, the timestamp in Unix milliseconds or seconds.",
+    },
+    "PlayerToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A player's session token, player_…, of a session that goes on.",
     },
 }
 USER_OPERATIONS: Final = (
@@ -70,4 +76,7 @@ USER_OPERATIONS: Final = (
     ),
 )
 
-OPERATIONS: Final = (*USER_OPERATIONS, *GAME_OPERATIONS, *REGISTERING_OPERATIONS, *OWNING_OPERATIONS, *POINT_OPERATIONS)
+OPERATIONS: Final = (
+    *(*USER_OPERATIONS, *GAME_OPERATIONS, *REGISTERING_OPERATIONS, *OWNING_OPERATIONS),
+    *(*POINT_OPERATIONS, *PLAYING_OPERATIONS),
+)

@@ -73,6 +73,8 @@ CODES: Final[Codes] = {
     "NO_ARCHIVE": (503, "SERVICE_UNAVAILABLE"),
     "ARCHIVE_UNAVAILABLE": (503, "SERVICE_UNAVAILABLE"),
     "PROVIDER_UNAVAILABLE": (503, "SERVICE_UNAVAILABLE"),
+    # Of players' session tokens, which no call of this dialect takes.
+    "INVALID_PLAYER_TOKEN": (401, "INVALID_API_KEY"),
     # Of images, which strangers fetch and no call of this dialect sends.
     "INVALID_IMAGE": (400, "BAD_REQUEST"),
     "IMAGE_NOT_FOUND": (404, "NOT_FOUND"),
