@@ -15,7 +15,7 @@ its own codes. What a correct caller meets every day is no error but a value tha
     │   ├── MatchTokenNotFound  DeliveryNotFound
     ├── WrongState                 stop: it is over
     │   ├── LaunchEnded  SessionEnded  SessionEnding  AlreadyEnded  AlreadyReversed  InsufficientCredit  TransferClosed
-    │   ├── KeyInactive  NoWallet  AgentRefused  BetClosed  PointsExceeded
+    │   ├── KeyInactive  NoWallet  AgentRefused  BetClosed  PointsExceeded  OutOfStep
     │   ├── WrongMatchState  MatchFull  TooFewPlayers  AlreadyJoined  MatchTokenExpired
     │   ├── WrongDeliveryState
     ├── GameChanged                read it again, and decide anew
@@ -391,6 +391,12 @@ class TooManyKeys(EngineError):
     """As many keys of the owner are alive as can be."""
 
     reason = "TOO_MANY_KEYS"
+
+
+class OutOfStep(WrongState):
+    """The report of a player's client is not the one after the last; the metadata has the last one's number."""
+
+    reason = "OUT_OF_STEP"
 
 
 class TooManyImages(EngineError):

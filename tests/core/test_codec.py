@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import fields, replace
-from playclock.core import catalog, catalog_changes, estate, ownership, points, records, signing_keys
+from playclock.core import catalog, catalog_changes, chain, estate, kept_images, ownership, points, records, signing_keys
 from playclock.core.charge import Account, Charge, Hold
 from playclock.core.codec import FORMAT, Codec, UnknownFormat, encode
 from playclock.core.credentials import Credential, Named
@@ -57,6 +57,7 @@ SIGNING_KEYS = st.builds(
     ends_ms=nullable(MS),
 )
 ANCHORS = st.lists(st.tuples(MS, MS), max_size=3).map(tuple)
+CHAINS = st.builds(chain.Chain, MS, TEXT, MS, MS, MS, MS, MS, MS, risk_pct=MS)
 CHARGES = st.builds(Charge, TEXT, TARIFFS, MS, MS, sequence=MS, anchors=ANCHORS)
 GRANTS = st.builds(
     Grant,
@@ -181,7 +182,11 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         session_points=MS,
     ),
     points.Leaders: st.builds(points.Leaders, st.lists(st.builds(points.Leader, TEXT, MS, MS), max_size=3).map(tuple)),
-    points.PlayerSession: st.builds(points.PlayerSession, TEXT, TEXT, TEXT, TEXT, MS, MS, nullable(MS)),
+    points.PlayerSession: st.builds(points.PlayerSession, TEXT, TEXT, TEXT, TEXT, MS, MS, nullable(MS), CHAINS),
+    kept_images.KeptImage: st.builds(
+        kept_images.KeptImage, TEXT, st.sampled_from(kept_images.ImageState), MS, is_named=st.booleans()
+    ),
+    kept_images.ImageUse: st.builds(kept_images.ImageUse, MS),
     records.KeyUses: st.builds(records.KeyUses, st.dictionaries(TEXT, MS, max_size=3)),
     Credential: st.builds(
         Credential,
@@ -439,6 +444,7 @@ NUMBERS: dict[type[IntEnum], str] = {
     TransferState: "PENDING POSTED VOIDED EXPIRED REFUSED",
     BillOnSilence: "LAST_HEARTBEAT ONE_INTERVAL LEASE_END",
     records.Happening: "OPENED EXHAUSTED ENDED RESUMED LOW_CREDIT ENDING",
+    kept_images.ImageState: "KEPT GOING GONE",
     Refusal: "EXPIRED ALREADY_USED GAME_MISMATCH NOT_CHARGEABLE USER_MISMATCH",
 }
 
@@ -451,7 +457,7 @@ def test_the_numbers_in_records_stay_what_they_are(kind: type[IntEnum]) -> None:
 def test_every_record_that_is_kept_was_tried() -> None:
     kept = {
         kind
-        for module in (records, estate, catalog, catalog_changes, ownership, signing_keys)
+        for module in (records, estate, catalog, catalog_changes, ownership, signing_keys, kept_images)
         for kind in vars(module).values()
         if isinstance(kind, type)
     }

@@ -11,6 +11,8 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from playclock.core.chain import Chain
+
 DAY_MS: Final = 86_400_000
 POINTS_MAX: Final = 2**53 - 1
 """How many points one entry may have: what JSON can carry everywhere."""
@@ -85,6 +87,8 @@ class PlayerSession(msgspec.Struct, frozen=True, array_like=True, gc=False):
     issued_ms: int
     expires_ms: int
     invalidated_ms: int | None = None
+    chain: Chain = Chain()
+    """What the player's client has reported."""
 
 
 class Over(msgspec.Struct, frozen=True, gc=False):

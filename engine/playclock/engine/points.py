@@ -164,9 +164,22 @@ class Points:
         after = _added(before, batch.entries, batch.named, caps_of(known_game(context, game_id, opens=True)), work.now_ms)
         if isinstance(after, PointsExceeded):
             raise after
-        retention_ms = context.timers.points_retention_ms
+        await self.gain(work, game_id, before, after)
+        if batch.request_id:
+            until_ms = work.now_ms + context.timers.tombstone_retention_ms
+            work.write(answers_at, Answer(_SAVED), retain_until_ms=until_ms)
+        audit(context, work, caller, "BatchSavePoints", f"game/{game_id}", detail=f"{len(batch.entries)} entries")
+        return True
+
+    async def gain(
+        self, work: Work, game_id: str, before: Mapping[str, PlayerPoints], after: Mapping[str, PlayerPoints]
+    ) -> Leaders:
+        """Write players' points, and bring the day's leaderboard up to date, which is returned. All were read afresh before."""
+        day = core.day_of(work.now_ms)
+        leaders_at = leaders_key(game_id, day)
         for player_id, points in after.items():
-            work.write(keys[player_id], points, retain_until_ms=work.now_ms + retention_ms)
+            retain_until_ms = work.now_ms + self._context.timers.points_retention_ms
+            work.write(points_key(game_id, player_id), points, retain_until_ms=retain_until_ms)
         gained = [
             Leader(player_id, core.points_on(points, day).points, work.now_ms)
             for player_id, points in after.items()
@@ -176,11 +189,11 @@ class Points:
         ranked = core.led(leaders, gained)
         if ranked != leaders:
             work.write(leaders_at, ranked, retain_until_ms=self._kept_until_ms(day))
-        if batch.request_id:
-            until_ms = work.now_ms + context.timers.tombstone_retention_ms
-            work.write(answers_at, Answer(_SAVED), retain_until_ms=until_ms)
-        audit(context, work, caller, "BatchSavePoints", f"game/{game_id}", detail=f"{len(batch.entries)} entries")
-        return True
+        return ranked
+
+    async def read(self, work: Work, game_id: str, player_id: str) -> PlayerPoints:
+        """Return what is remembered of a player."""
+        return await self._read(work, points_key(game_id, player_id))
 
     async def _read(self, work: Work, key: str) -> PlayerPoints:
         found = await work.read(POINTS, key)

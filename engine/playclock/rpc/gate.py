@@ -70,6 +70,9 @@ FOR_FACADES: Final = frozenset(
         "/playclock.v1.OpenIdService/GetRealm",
         "/playclock.v1.PointsService/GetPlayerPoints",
         "/playclock.v1.PointsService/GetPlayerStreak",
+        "/playclock.v1.PointsService/GetSessionState",
+        "/playclock.v1.PointsService/FlushPoints",
+        "/playclock.v1.PointsService/CommitPoints",
     }
 )
 """What may also be called in process without credentials: a facade there has none."""

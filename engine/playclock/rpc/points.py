@@ -2,11 +2,13 @@
 
 from typing import Final
 
+from playclock.core.chain import Report
 from playclock.core.points import Leader, PlayerSession
 from playclock.core.risk import RiskReason
 from playclock.engine import Engine
 from playclock.engine.playing import Playing
 from playclock.engine.points import Entry
+from playclock.engine.reports import Reports, is_risky
 from playclock.engine.risk import RiskySessions
 from playclock.rpc.call import Call
 from playclock.rpc.fields import check
@@ -24,6 +26,7 @@ class PointsServicer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._playing = Playing(engine.player_sessions, engine.points)
+        self._reports = Reports(engine.context, engine.points)
         self._risky_sessions = RiskySessions(engine.context, engine.player_sessions)
 
     async def BatchSavePoints(self, request: pb.BatchSavePointsRequest, call: Call) -> pb.BatchSavePointsResponse:
@@ -100,6 +103,31 @@ class PointsServicer:
         """Show the streak of whoever has a token."""
         streak = await self._playing.streak(_token(request.player_token))
         return pb.GetPlayerStreakResponse(today=streak.today, streak=streak.days)
+
+    async def GetSessionState(self, request: pb.GetSessionStateRequest, call: Call) -> pb.GetSessionStateResponse:  # noqa: ARG002
+        """Say where a player's client is."""
+        step = await self._reports.state(_token(request.player_token))
+        return pb.GetSessionStateResponse(
+            sequence=step.chain.sequence, hash=step.chain.hash, step_key=step.next_key, total_points=step.chain.total
+        )
+
+    async def FlushPoints(self, request: pb.FlushPointsRequest, call: Call) -> pb.FlushPointsResponse:  # noqa: ARG002
+        """Take a report."""
+        report = Report(request.sequence, request.points, request.prev_hash, request.proof)
+        step = await self._reports.flush(_token(request.player_token), report)
+        return pb.FlushPointsResponse(
+            sequence=step.chain.sequence,
+            hash=step.chain.hash,
+            step_key=step.next_key,
+            total_points=step.chain.total,
+            added_points=step.chain.added,
+            is_repeat=step.is_repeat,
+        )
+
+    async def CommitPoints(self, request: pb.CommitPointsRequest, call: Call) -> pb.CommitPointsResponse:  # noqa: ARG002
+        """Save what was reported."""
+        chain = await self._reports.commit(_token(request.player_token), request.sequence, request.prev_hash)
+        return pb.CommitPointsResponse(risk_pct=chain.risk_pct, is_risky=is_risky(chain))
 
     async def GetStreak(self, request: pb.GetStreakRequest, call: Call) -> pb.GetStreakResponse:
         """Show a player's streak."""

@@ -60,6 +60,7 @@ CODES: Final[dict[type[EngineError], grpc.StatusCode]] = {
     errors.NoWallet: grpc.StatusCode.FAILED_PRECONDITION,
     errors.AgentRefused: grpc.StatusCode.FAILED_PRECONDITION,
     errors.BetClosed: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.OutOfStep: grpc.StatusCode.FAILED_PRECONDITION,
     errors.PointsExceeded: grpc.StatusCode.FAILED_PRECONDITION,
     errors.WrongMatchState: grpc.StatusCode.FAILED_PRECONDITION,
     errors.MatchFull: grpc.StatusCode.FAILED_PRECONDITION,

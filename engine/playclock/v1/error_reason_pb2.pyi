@@ -353,6 +353,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "INVALID_PLAYER_TOKEN", "domain": "playclock"}
     """
+    ERROR_REASON_OUT_OF_STEP: _ErrorReason.ValueType  # 72
+    """What a player's client reports is not what comes after its last report: its session's state tells where it is.
+
+        {"reason": "OUT_OF_STEP", "domain": "playclock", "metadata": {"sequence": "5"}}
+    """
     ERROR_REASON_TOO_MANY_IMAGES: _ErrorReason.ValueType  # 70
     """As many images of the developer are kept as can be.
 
@@ -695,6 +700,11 @@ ERROR_REASON_INVALID_PLAYER_TOKEN: ErrorReason.ValueType  # 71
 """The player's session token is missing, unknown, over or ended.
 
     {"reason": "INVALID_PLAYER_TOKEN", "domain": "playclock"}
+"""
+ERROR_REASON_OUT_OF_STEP: ErrorReason.ValueType  # 72
+"""What a player's client reports is not what comes after its last report: its session's state tells where it is.
+
+    {"reason": "OUT_OF_STEP", "domain": "playclock", "metadata": {"sequence": "5"}}
 """
 ERROR_REASON_TOO_MANY_IMAGES: ErrorReason.ValueType  # 70
 """As many images of the developer are kept as can be.

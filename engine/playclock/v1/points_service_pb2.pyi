@@ -717,6 +717,198 @@ class GetPlayerPointsResponse(_message.Message):
 Global___GetPlayerPointsResponse: _TypeAlias = GetPlayerPointsResponse  # noqa: Y015
 
 @_typing.final
+class GetSessionStateRequest(_message.Message):
+    """GetSessionStateRequest asks where a player's client is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAYER_TOKEN_FIELD_NUMBER: _builtins.int
+    player_token: _builtins.str
+    """The token: at most 255 characters."""
+    def __init__(
+        self,
+        *,
+        player_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["player_token", b"player_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSessionStateRequest: _TypeAlias = GetSessionStateRequest  # noqa: Y015
+
+@_typing.final
+class GetSessionStateResponse(_message.Message):
+    """GetSessionStateResponse says where a player's client is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
+    STEP_KEY_FIELD_NUMBER: _builtins.int
+    TOTAL_POINTS_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """The number of the last report; 0 before the first."""
+    hash: _builtins.str
+    """The hash after it."""
+    step_key: _builtins.str
+    """The key that proves the next report."""
+    total_points: _builtins.int
+    """All points that were reported in the session."""
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        hash: _builtins.str = ...,
+        step_key: _builtins.str = ...,
+        total_points: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hash", b"hash", "sequence", b"sequence", "step_key", b"step_key", "total_points", b"total_points"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSessionStateResponse: _TypeAlias = GetSessionStateResponse  # noqa: Y015
+
+@_typing.final
+class FlushPointsRequest(_message.Message):
+    """FlushPointsRequest reports points."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAYER_TOKEN_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    PREV_HASH_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
+    player_token: _builtins.str
+    """The token: at most 255 characters."""
+    sequence: _builtins.int
+    """The report's number: one more than the last one's."""
+    points: _builtins.int
+    """How many points come with it: 0 to 9,007,199,254,740,991."""
+    prev_hash: _builtins.str
+    """The hash after the last report."""
+    proof: _builtins.str
+    """The lower-case hex of HMAC-SHA256(step key, "PLAYER:GAME|SEQUENCE|POINTS|PREV_HASH"), with the player as his session has him."""
+    def __init__(
+        self,
+        *,
+        player_token: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+        points: _builtins.int = ...,
+        prev_hash: _builtins.str = ...,
+        proof: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["player_token", b"player_token", "points", b"points", "prev_hash", b"prev_hash", "proof", b"proof", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FlushPointsRequest: _TypeAlias = FlushPointsRequest  # noqa: Y015
+
+@_typing.final
+class FlushPointsResponse(_message.Message):
+    """FlushPointsResponse says where the client is then."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
+    STEP_KEY_FIELD_NUMBER: _builtins.int
+    TOTAL_POINTS_FIELD_NUMBER: _builtins.int
+    ADDED_POINTS_FIELD_NUMBER: _builtins.int
+    IS_REPEAT_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """The report's number."""
+    hash: _builtins.str
+    """The hash after it."""
+    step_key: _builtins.str
+    """The key that proves the next report."""
+    total_points: _builtins.int
+    """All points that were reported in the session."""
+    added_points: _builtins.int
+    """Those of this report."""
+    is_repeat: _builtins.bool
+    """Whether the report was taken before."""
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        hash: _builtins.str = ...,
+        step_key: _builtins.str = ...,
+        total_points: _builtins.int = ...,
+        added_points: _builtins.int = ...,
+        is_repeat: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_points", b"added_points", "hash", b"hash", "is_repeat", b"is_repeat", "sequence", b"sequence", "step_key", b"step_key", "total_points", b"total_points"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FlushPointsResponse: _TypeAlias = FlushPointsResponse  # noqa: Y015
+
+@_typing.final
+class CommitPointsRequest(_message.Message):
+    """CommitPointsRequest asks for what was reported to be saved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAYER_TOKEN_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    PREV_HASH_FIELD_NUMBER: _builtins.int
+    player_token: _builtins.str
+    """The token: at most 255 characters."""
+    sequence: _builtins.int
+    """The number of the last report."""
+    prev_hash: _builtins.str
+    """The hash after it."""
+    def __init__(
+        self,
+        *,
+        player_token: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+        prev_hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["player_token", b"player_token", "prev_hash", b"prev_hash", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommitPointsRequest: _TypeAlias = CommitPointsRequest  # noqa: Y015
+
+@_typing.final
+class CommitPointsResponse(_message.Message):
+    """CommitPointsResponse says that it is saved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RISK_PCT_FIELD_NUMBER: _builtins.int
+    IS_RISKY_FIELD_NUMBER: _builtins.int
+    risk_pct: _builtins.int
+    """What speaks against the session, in percent, as in ListRiskySessions."""
+    is_risky: _builtins.bool
+    """Whether somebody should look at it: above 50."""
+    def __init__(
+        self,
+        *,
+        risk_pct: _builtins.int = ...,
+        is_risky: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_risky", b"is_risky", "risk_pct", b"risk_pct"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommitPointsResponse: _TypeAlias = CommitPointsResponse  # noqa: Y015
+
+@_typing.final
 class GetPlayerStreakRequest(_message.Message):
     """GetPlayerStreakRequest asks for the streak of whoever has a session token."""
 

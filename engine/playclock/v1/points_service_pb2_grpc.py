@@ -85,6 +85,21 @@ class PointsServiceStub:
                 request_serializer=playclock_dot_v1_dot_points__service__pb2.GetPlayerPointsRequest.SerializeToString,
                 response_deserializer=playclock_dot_v1_dot_points__service__pb2.GetPlayerPointsResponse.FromString,
                 _registered_method=True)
+        self.GetSessionState = channel.unary_unary(
+                '/playclock.v1.PointsService/GetSessionState',
+                request_serializer=playclock_dot_v1_dot_points__service__pb2.GetSessionStateRequest.SerializeToString,
+                response_deserializer=playclock_dot_v1_dot_points__service__pb2.GetSessionStateResponse.FromString,
+                _registered_method=True)
+        self.FlushPoints = channel.unary_unary(
+                '/playclock.v1.PointsService/FlushPoints',
+                request_serializer=playclock_dot_v1_dot_points__service__pb2.FlushPointsRequest.SerializeToString,
+                response_deserializer=playclock_dot_v1_dot_points__service__pb2.FlushPointsResponse.FromString,
+                _registered_method=True)
+        self.CommitPoints = channel.unary_unary(
+                '/playclock.v1.PointsService/CommitPoints',
+                request_serializer=playclock_dot_v1_dot_points__service__pb2.CommitPointsRequest.SerializeToString,
+                response_deserializer=playclock_dot_v1_dot_points__service__pb2.CommitPointsResponse.FromString,
+                _registered_method=True)
         self.GetPlayerStreak = channel.unary_unary(
                 '/playclock.v1.PointsService/GetPlayerStreak',
                 request_serializer=playclock_dot_v1_dot_points__service__pb2.GetPlayerStreakRequest.SerializeToString,
@@ -179,6 +194,32 @@ class PointsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSessionState(self, request, context):
+        """Shows where a player's client is with its reports, and the key of the next one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FlushPoints(self, request, context):
+        """Takes points that a player's client reports, at most once a second. The last report sent again changes nothing and hears the
+        same.
+
+        Errors: FAILED_PRECONDITION (OUT_OF_STEP, also for a proof that is wrong; POINTS_EXCEEDED); RESOURCE_EXHAUSTED (RATE_LIMITED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CommitPoints(self, request, context):
+        """Saves what a player's client has reported, all of it or nothing, at most every five seconds. A repeat changes nothing.
+
+        Errors: FAILED_PRECONDITION (OUT_OF_STEP, POINTS_EXCEEDED); RESOURCE_EXHAUSTED (RATE_LIMITED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetPlayerStreak(self, request, context):
         """Shows for how many days running a player has had points in the game that his session token is for.
         """
@@ -240,6 +281,21 @@ def add_PointsServiceServicer_to_server(servicer, server):
                     servicer.GetPlayerPoints,
                     request_deserializer=playclock_dot_v1_dot_points__service__pb2.GetPlayerPointsRequest.FromString,
                     response_serializer=playclock_dot_v1_dot_points__service__pb2.GetPlayerPointsResponse.SerializeToString,
+            ),
+            'GetSessionState': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSessionState,
+                    request_deserializer=playclock_dot_v1_dot_points__service__pb2.GetSessionStateRequest.FromString,
+                    response_serializer=playclock_dot_v1_dot_points__service__pb2.GetSessionStateResponse.SerializeToString,
+            ),
+            'FlushPoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.FlushPoints,
+                    request_deserializer=playclock_dot_v1_dot_points__service__pb2.FlushPointsRequest.FromString,
+                    response_serializer=playclock_dot_v1_dot_points__service__pb2.FlushPointsResponse.SerializeToString,
+            ),
+            'CommitPoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.CommitPoints,
+                    request_deserializer=playclock_dot_v1_dot_points__service__pb2.CommitPointsRequest.FromString,
+                    response_serializer=playclock_dot_v1_dot_points__service__pb2.CommitPointsResponse.SerializeToString,
             ),
             'GetPlayerStreak': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPlayerStreak,
@@ -501,6 +557,87 @@ class PointsService:
             '/playclock.v1.PointsService/GetPlayerPoints',
             playclock_dot_v1_dot_points__service__pb2.GetPlayerPointsRequest.SerializeToString,
             playclock_dot_v1_dot_points__service__pb2.GetPlayerPointsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSessionState(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/playclock.v1.PointsService/GetSessionState',
+            playclock_dot_v1_dot_points__service__pb2.GetSessionStateRequest.SerializeToString,
+            playclock_dot_v1_dot_points__service__pb2.GetSessionStateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FlushPoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/playclock.v1.PointsService/FlushPoints',
+            playclock_dot_v1_dot_points__service__pb2.FlushPointsRequest.SerializeToString,
+            playclock_dot_v1_dot_points__service__pb2.FlushPointsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CommitPoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/playclock.v1.PointsService/CommitPoints',
+            playclock_dot_v1_dot_points__service__pb2.CommitPointsRequest.SerializeToString,
+            playclock_dot_v1_dot_points__service__pb2.CommitPointsResponse.FromString,
             options,
             channel_credentials,
             insecure,

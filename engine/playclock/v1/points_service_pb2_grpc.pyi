@@ -70,6 +70,19 @@ class PointsServiceStub:
     What has a player's token in it is callable by operators and services, and in process by a facade without credentials: the token
     is the credential. Each may fail with UNAUTHENTICATED (INVALID_PLAYER_TOKEN).
     """
+    GetSessionState: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetSessionStateRequest, _points_service_pb2.GetSessionStateResponse]
+    """Shows where a player's client is with its reports, and the key of the next one."""
+    FlushPoints: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.FlushPointsRequest, _points_service_pb2.FlushPointsResponse]
+    """Takes points that a player's client reports, at most once a second. The last report sent again changes nothing and hears the
+    same.
+
+    Errors: FAILED_PRECONDITION (OUT_OF_STEP, also for a proof that is wrong; POINTS_EXCEEDED); RESOURCE_EXHAUSTED (RATE_LIMITED).
+    """
+    CommitPoints: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.CommitPointsRequest, _points_service_pb2.CommitPointsResponse]
+    """Saves what a player's client has reported, all of it or nothing, at most every five seconds. A repeat changes nothing.
+
+    Errors: FAILED_PRECONDITION (OUT_OF_STEP, POINTS_EXCEEDED); RESOURCE_EXHAUSTED (RATE_LIMITED).
+    """
     GetPlayerStreak: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetPlayerStreakRequest, _points_service_pb2.GetPlayerStreakResponse]
     """Shows for how many days running a player has had points in the game that his session token is for."""
     GetStreak: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetStreakRequest, _points_service_pb2.GetStreakResponse]
@@ -116,6 +129,19 @@ class PointsServiceAsyncStub(PointsServiceStub):
 
     What has a player's token in it is callable by operators and services, and in process by a facade without credentials: the token
     is the credential. Each may fail with UNAUTHENTICATED (INVALID_PLAYER_TOKEN).
+    """
+    GetSessionState: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetSessionStateRequest, _points_service_pb2.GetSessionStateResponse]  # type: ignore[assignment]
+    """Shows where a player's client is with its reports, and the key of the next one."""
+    FlushPoints: _aio.UnaryUnaryMultiCallable[_points_service_pb2.FlushPointsRequest, _points_service_pb2.FlushPointsResponse]  # type: ignore[assignment]
+    """Takes points that a player's client reports, at most once a second. The last report sent again changes nothing and hears the
+    same.
+
+    Errors: FAILED_PRECONDITION (OUT_OF_STEP, also for a proof that is wrong; POINTS_EXCEEDED); RESOURCE_EXHAUSTED (RATE_LIMITED).
+    """
+    CommitPoints: _aio.UnaryUnaryMultiCallable[_points_service_pb2.CommitPointsRequest, _points_service_pb2.CommitPointsResponse]  # type: ignore[assignment]
+    """Saves what a player's client has reported, all of it or nothing, at most every five seconds. A repeat changes nothing.
+
+    Errors: FAILED_PRECONDITION (OUT_OF_STEP, POINTS_EXCEEDED); RESOURCE_EXHAUSTED (RATE_LIMITED).
     """
     GetPlayerStreak: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetPlayerStreakRequest, _points_service_pb2.GetPlayerStreakResponse]  # type: ignore[assignment]
     """Shows for how many days running a player has had points in the game that his session token is for."""
@@ -214,6 +240,37 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
 
         What has a player's token in it is callable by operators and services, and in process by a facade without credentials: the token
         is the credential. Each may fail with UNAUTHENTICATED (INVALID_PLAYER_TOKEN).
+        """
+
+    @_abc_1.abstractmethod
+    def GetSessionState(
+        self,
+        request: _points_service_pb2.GetSessionStateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_points_service_pb2.GetSessionStateResponse, _abc.Awaitable[_points_service_pb2.GetSessionStateResponse]]:
+        """Shows where a player's client is with its reports, and the key of the next one."""
+
+    @_abc_1.abstractmethod
+    def FlushPoints(
+        self,
+        request: _points_service_pb2.FlushPointsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_points_service_pb2.FlushPointsResponse, _abc.Awaitable[_points_service_pb2.FlushPointsResponse]]:
+        """Takes points that a player's client reports, at most once a second. The last report sent again changes nothing and hears the
+        same.
+
+        Errors: FAILED_PRECONDITION (OUT_OF_STEP, also for a proof that is wrong; POINTS_EXCEEDED); RESOURCE_EXHAUSTED (RATE_LIMITED).
+        """
+
+    @_abc_1.abstractmethod
+    def CommitPoints(
+        self,
+        request: _points_service_pb2.CommitPointsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_points_service_pb2.CommitPointsResponse, _abc.Awaitable[_points_service_pb2.CommitPointsResponse]]:
+        """Saves what a player's client has reported, all of it or nothing, at most every five seconds. A repeat changes nothing.
+
+        Errors: FAILED_PRECONDITION (OUT_OF_STEP, POINTS_EXCEEDED); RESOURCE_EXHAUSTED (RATE_LIMITED).
         """
 
     @_abc_1.abstractmethod

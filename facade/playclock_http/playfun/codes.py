@@ -22,6 +22,7 @@ CODES: Final[Mapping[str, int]] = {
     "METHOD_NOT_ALLOWED": 405,
     "REQUEST_TIMEOUT": 408,
     "GAME_CHANGED": 409,
+    "OUT_OF_STEP": 409,
     "REQUEST_ID_REUSED": 409,
     "RATE_LIMITED": 429,
     "INTERNAL": 500,

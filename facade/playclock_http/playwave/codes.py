@@ -74,6 +74,7 @@ CODES: Final[Codes] = {
     "ARCHIVE_UNAVAILABLE": (503, "SERVICE_UNAVAILABLE"),
     "PROVIDER_UNAVAILABLE": (503, "SERVICE_UNAVAILABLE"),
     # Of players' session tokens, which no call of this dialect takes.
+    "OUT_OF_STEP": (409, "OUT_OF_STEP"),
     "INVALID_PLAYER_TOKEN": (401, "INVALID_API_KEY"),
     # Of images, which strangers fetch and no call of this dialect sends.
     "INVALID_IMAGE": (400, "BAD_REQUEST"),
