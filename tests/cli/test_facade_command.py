@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 if TYPE_CHECKING:
@@ -36,6 +37,19 @@ def test_a_facade_may_be_a_service_with_the_calls_that_it_hands_on(start: "Start
     facade = start("facade", "--engine", engine["grpc"], "--http", "127.0.0.1:0", PLAYCLOCK_ENGINE_TOKEN="of-the-facade")
     result = run("demo", "--url", f"http://{facade.ready()['http']}", "--json")
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_match_client_is_itself_behind_a_facade_that_is_an_operator(start: "Start", served: dict[str, str]) -> None:
+    facade = start(
+        *("facade", "--engine", served["grpc"], "--http", "127.0.0.1:0"), PLAYCLOCK_ENGINE_TOKEN="dev-operator-token"
+    )
+    with httpx.Client(base_url=f"http://{facade.ready()['http']}") as http:
+        form = {"client_id": "super-game", "client_secret": "dev-match-secret", "grant_type": "client_credentials"}
+        token = http.post("/auth/realms/letsbet/protocol/openid-connect/token", data=form).json()["access_token"]
+        for shown, expected in ((token, (404, "match_token_not_found")), ("dev-operator-token", (401, "invalid_token"))):
+            headers = {"Authorization": f"Bearer {shown}"}
+            answer = http.post("/api/game/v1/token-info", json={"token": "match_x"}, headers=headers)
+            assert (answer.status_code, answer.json()["error"]) == expected
 
 
 def test_a_facade_starts_before_its_engine_does(start: "Start", run: "Run") -> None:
