@@ -15,6 +15,7 @@ from playclock.clock import ManualClock
 from playclock.core.charge import Account
 from playclock.core.codec import Codec
 from playclock.core.ids import account_key
+from playclock.core.kept_images import IMAGES_PER_DEVELOPER
 from playclock.core.limits import LimitRules
 from playclock.core.openid import OpenIdRules
 from playclock.core.timers import Timers
@@ -88,6 +89,7 @@ class Server:
         wrap_channel: Callable[[grpc.aio.Channel], grpc.aio.Channel] = lambda channel: channel,
         background: bool = False,
         images: Images | None = None,
+        images_per_developer: int = IMAGES_PER_DEVELOPER,
         read_keys: ReadKeys | None = None,
         limits: LimitRules | None = None,
     ) -> None:
@@ -102,6 +104,7 @@ class Server:
         self._wrap_channel = wrap_channel
         self._background = background
         self._images = images
+        self._images_per_developer = images_per_developer
         self._read_keys = read_keys
         self._limits = limits
         self._in_memory: Store | None = None
@@ -121,6 +124,7 @@ class Server:
                 timers=self._timers,
                 background=self._background,
                 images=self._images,
+                images_per_developer=self._images_per_developer,
                 read_keys=self._read_keys,
                 limits=self._limits,
                 openid=OpenIdRules(base_url=self.url),

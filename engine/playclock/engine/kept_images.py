@@ -108,11 +108,10 @@ class KeptImages:
         if developer_id and (known is None or known.state is ImageState.GONE):
             use = await work.read(IMAGE_USES, use_at) or ImageUse(0)
             if use.number >= self._per_developer:
-                raise TooManyImages(
-                    f"{use.number} images are kept for you, as many as can be; those that no game of any developer names are "
-                    "removed after a day or two",
-                    images_max=self._per_developer,
+                sentence = (
+                    f"you have {use.number} of {self._per_developer} images; those that no game names go after a day or two"
                 )
+                raise TooManyImages(sentence, images_max=self._per_developer)
             work.write(use_at, ImageUse(use.number + 1))
         self._write(work, key, after)
 
