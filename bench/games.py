@@ -5,7 +5,7 @@ import gc
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from itertools import cycle
+from itertools import accumulate, cycle
 from statistics import median, quantiles
 from typing import Final, NamedTuple
 
@@ -72,13 +72,13 @@ async def _measure(size: int, rounds: int) -> dict[str, list[Sample]]:
 
 
 def _games(size: int, words: Sequence[str], chance: random.Random) -> Iterator[Game]:
-    weights = [1 / rank for rank in range(1, len(words) + 1)]
+    weights = list(accumulate(1 / rank for rank in range(1, len(words) + 1)))
     for number in range(1, size + 1):
         yield Game(
             id=make_uuid(number % 256, chance.randbytes(16)),
             number=number,
             name=f"{chance.choice(words).title()} {number}",
-            description="A game of " + " ".join(chance.choices(words, weights, k=18)),
+            description="A game of " + " ".join(chance.choices(words, cum_weights=weights, k=18)),
             brand="Brand",
             image_url="https://images.example.com/game.png",
             play_url="https://play.example.com/game",
