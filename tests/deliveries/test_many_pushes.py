@@ -11,7 +11,7 @@ from playclock.clock import ManualClock
 from playclock.core.delivery import DeliveryState
 from playclock.core.match import AbortReason, MatchState
 from playclock.engine import OPERATOR
-from playclock.engine.matches.pushing import PER_CLIENT
+from playclock.engine.matches.lines import PER_CLIENT
 from playclock.v1 import MatchClient, Provisioning
 
 from tests.conftest import World
@@ -108,9 +108,33 @@ class TestAServerThatHangs:
         assert sum(each is not None and each.leased_until_ms > 0 for each in waiting) == 3
         game_server.release()
         assert [(await told.settled(each)).state for each in hung].count(MatchState.LIVE) == 3
-        clock.advance(5)
+        clock.advance(60)
         await told.engine.sweep()
         assert {(await told.settled(each)).state for each in hung} == {MatchState.LIVE}
+
+    async def test_has_matches_aborted_that_find_no_room_for_minutes(
+        self, told: Told, game_server: GameServer, clock: ManualClock
+    ) -> None:
+        game_server.answer(*["gone"] * 5, "held")
+        for _ in range(5):
+            assert (await told.told(entry_fee_micros=1)).state is MatchState.ABORTED
+        hung = [await told.begin(entry_fee_micros=1) for _ in range(5)]
+        await game_server.until_crowd(1)
+        for _ in range(4):
+            await told.engine.sweeper.sweep()
+            clock.advance(60)
+        assert {(await told.matches.get(OPERATOR, each.id)).state for each in hung} == {MatchState.STARTING}
+        clock.advance(60)
+        await told.engine.sweeper.sweep()
+        async with asyncio.timeout(20):
+            while told.engine.counts.deliveries["PUT", "dead"] < 5 + 5:  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0)
+        game_server.release()
+        ended = [await told.settled(each) for each in hung]
+        assert {match.abort_reason for match in ended} == {AbortReason.NOT_TOLD}
+        puts = [await told.delivery(match) for match in ended]
+        assert sorted(put.error for put in puts if put is not None) == ["", *["NO_ROOM"] * 4]  # one was answered too late
+        assert sum(len(game_server.seen(each)) for each in hung) == 1
 
     async def test_has_what_waits_too_long_given_back(self, told: Told, game_server: GameServer, clock: ManualClock) -> None:
         """What comes to its turn only when its lease is nearly over is not sent by who had it, and does not count as a try."""

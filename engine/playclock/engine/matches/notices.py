@@ -23,8 +23,8 @@ class Notices:
         self._context = context
         self.rules: Final = rules
         self._is_able = is_able
-        self.has_room: Callable[[str], bool] = lambda _: True
-        """Says whether this process can take one more message to a client."""
+        self.wait_ms: Callable[[Delivery, int], int] = lambda _, __: 0
+        """Says after how long this process may have room for a message, by the time; 0 where it has."""
 
     async def follow(self, work: Work, before: Match | None, after: Match) -> None:
         """Write what a game's server has to be told of a change of its match."""
@@ -98,8 +98,9 @@ class Notices:
 
     async def _wait_until_ms(self, work: Work, delivery: Delivery) -> int:
         """Return until when a message that is due has to wait: for its PUT, or for a process that can send it now."""
-        if not self._is_able or not self.has_room(delivery.client_id):
-            return work.now_ms + BUSY_MS
+        wait_ms = self.wait_ms(delivery, work.now_ms) if self._is_able else BUSY_MS
+        if wait_ms:
+            return work.now_ms + wait_ms
         if delivery.method is Method.PUT:
             return 0
         put = await self.read(work, delivery_id_of(delivery.match_id, Method.PUT.name))

@@ -3,12 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
-from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from playclock.core import delivery as core
 from playclock.core import match_moves as moves
-from playclock.core.breaker import FAILURES_MAX
 from playclock.core.delivery import Delivery, DeliveryState, Method, Tried, Verdict
 from playclock.core.escrow import outstanding
 from playclock.core.ids import delivery_id_of, delivery_key, match_key, partition_in
@@ -16,18 +14,17 @@ from playclock.core.match import Match
 from playclock.core.match_info import is_off
 from playclock.engine.context import Context
 from playclock.engine.matches.keeper import Keeper
+from playclock.engine.matches.lines import Line
 from playclock.engine.matches.notices import Notices
 from playclock.engine.matches.sending import Sender
 from playclock.engine.matches.settling import Settling
 from playclock.engine.work import Work
 from playclock.errors import TryAgain
 
-PER_CLIENT: Final = 8
-"""How many messages to one client's server are under way at once: one, as long as it does not answer."""
-WAITING_MAX: Final = 200
-WAITING_MAX_FAILING: Final = 3
-"""How many wait for that, or are under way: as many as may come to their turn before their lease is over. The others are due
-again soon."""
+OVERDUE_MS: Final = 300_000
+"""How long a message may find no room before it is given up, for a client that wants no retries: players wait for the match."""
+NO_ROOM: Final = "NO_ROOM"
+"""Why such a message was not sent."""
 FINISH_SEC: Final = 5.0
 """How long tries that are under way may hold up an engine that stops."""
 
@@ -40,28 +37,6 @@ _LATE: Final = Tried(verdict=Verdict.BUSY, is_sent=False)
 _log = logging.getLogger(__name__)
 
 
-class _Line:
-    """A client's server, as it can be reached."""
-
-    def __init__(self) -> None:
-        self.turns = asyncio.Semaphore(PER_CLIENT)
-        self.trial = asyncio.Lock()
-        """Is held by the one try at a time while the server does not answer, so that it takes no place from others."""
-        self.failures = 0
-        """How many tries in a row had no answer."""
-        self.waiting = 0
-
-    @property
-    def is_failing(self) -> bool:
-        """Whether the server does not answer."""
-        return self.failures >= FAILURES_MAX
-
-    @property
-    def has_room(self) -> bool:
-        """Whether one more message can wait for its turn."""
-        return self.waiting < (WAITING_MAX_FAILING if self.is_failing else WAITING_MAX)
-
-
 class Pushing:
     """Sends what is due."""
 
@@ -71,10 +46,10 @@ class Pushing:
         self._notices = notices
         self._settling = settling
         self._sender = sender
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, Line] = {}
         self._under_way: set[asyncio.Task[None]] = set()
         keeper.on_waiting = self._push
-        notices.has_room = self._has_room
+        notices.wait_ms = self._wait_ms
 
     @property
     def waiting(self) -> int:
@@ -84,7 +59,7 @@ class Pushing:
     def add(self, taken: Sequence[Delivery]) -> None:
         """Send what was taken, each by a task of its own, and return at once."""
         for delivery in taken:
-            line = self._lines.setdefault(delivery.client_id, _Line())
+            line = self._lines.setdefault(delivery.client_id, Line())
             line.waiting += 1
             self._begin(self._deliver(line, delivery))
 
@@ -119,9 +94,17 @@ class Pushing:
         taken = await self._context.turns.decide(partition_in(delivery_id), now_ms, decision)
         self.add([] if taken is None else [taken])
 
-    def _has_room(self, client_id: str) -> bool:
-        line = self._lines.get(client_id)
-        return line is None or line.has_room
+    def _wait_ms(self, delivery: Delivery, now_ms: int) -> int:
+        line = self._lines.get(delivery.client_id)
+        return 0 if line is None or self._is_overdue(delivery, now_ms) else line.wait_ms
+
+    def _is_overdue(self, delivery: Delivery, now_ms: int) -> bool:
+        """Whether a message has waited for so long that it is given up where there is no room for it."""
+        return not self._retries(delivery) and now_ms - delivery.created_ms >= OVERDUE_MS
+
+    def _retries(self, delivery: Delivery) -> bool:
+        client = self._sender.client(delivery.client_id)
+        return client is not None and client.retries_pushes
 
     def _begin(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._guarded(job), name="playclock delivery")
@@ -136,28 +119,31 @@ class Pushing:
         except Exception:  # noqa: BLE001 - the outermost boundary of a task: its lease runs out, and it is tried again
             _log.exception("a delivery failed")
 
-    async def _deliver(self, line: _Line, delivery: Delivery) -> None:
-        rules, clock = self._notices.rules, self._context.clock
+    async def _deliver(self, line: Line, delivery: Delivery) -> None:
         try:
-            async with AsyncExitStack() as turn:
-                await turn.enter_async_context(line.turns)
-                if line.is_failing:
-                    await turn.enter_async_context(line.trial)
-                # Whoever finds a lease that is over sends as well: an answer has to be there before that.
-                is_late = clock.now_ms() >= delivery.leased_until_ms - rules.timeout_ms
-                outcome = _LATE if is_late else await self._sender.send(delivery)
+            outcome = await self._outcome(line, delivery)
         finally:
             line.waiting -= 1
-        if outcome.verdict is not Verdict.BUSY:
-            line.failures = 0 if outcome.status else line.failures + 1
         match = await self._noted(delivery, outcome)
         if match is not None and outstanding(match):
             await self._settling.carry_on(match.id)
 
+    async def _outcome(self, line: Line, delivery: Delivery) -> Tried:
+        rules, clock = self._notices.rules, self._context.clock
+        if line.is_crowded and self._is_overdue(delivery, clock.now_ms()):
+            return Tried(verdict=Verdict.FAILED, error=NO_ROOM, is_sent=False)
+        async with line.turn():
+            # Whoever finds a lease that is over sends as well: an answer has to be there before that.
+            if clock.now_ms() >= delivery.leased_until_ms - rules.timeout_ms:
+                return _LATE
+            outcome = await self._sender.send(delivery)
+        if outcome.verdict is not Verdict.BUSY:
+            line.note(outcome)
+        return outcome
+
     async def _noted(self, delivery: Delivery, outcome: Tried) -> Match | None:
         """Note what came of a try, and what follows for the match, which is returned; None where it is forgotten."""
-        client, ended = self._sender.client(delivery.client_id), list[Delivery]()
-        retries = client is not None and client.retries_pushes
+        retries, ended = self._retries(delivery), list[Delivery]()
 
         async def decision(work: Work) -> Match | None:
             ended.clear()
