@@ -36,9 +36,7 @@ def game(colour: int) -> dict[str, str]:
 async def test_beyond_it_he_registers_no_game_until_an_image_is_gone(developer: Developer, rival: Developer) -> None:
     first = await developer.ask("POST", "/games", json=game(1))
     assert (await developer.ask("POST", "/games", json=game(1)))["imageUrl"] == first["imageUrl"], "the same picture is one"
-    expected = (
-        "1 images are kept for you, as many as can be; those that no game of any developer names are removed after a day or two"
-    )
+    expected = "you have 1 of 1 images; those that no game names go after a day or two"
     assert refused(await developer.send("POST", "/games", json=game(2))) == bad_request(expected)
     assert len(await developer.ask("GET", "/games/me")) == 2
     assert (await rival.ask("POST", "/games", json=game(2)))["name"] == "My Game"
