@@ -22,7 +22,7 @@ from playclock.core.delivery import (
 )
 from playclock.core.delivery_answers import read_answer, retry_after_ms
 from playclock.core.ids import delivery_id_of, partition_in
-from playclock.core.match import MatchRules, MatchState
+from playclock.core.match import MatchRules, MatchState, SeatState
 from playclock.core.match_info import is_off, match_info
 
 from tests.core.matches import Bank, match_of, with_players
@@ -70,6 +70,12 @@ class TestTheBody:
         match = with_players(match_of(), Bank(1_000), "a", "b")
         together = replace(match, seats=tuple(replace(seat, team_id="t") for seat in match.seats))
         assert match_info(together).endswith(b'"teams":[{"id":"t"}]}')
+
+    def test_leaves_out_whose_fee_is_still_to_be_let_go(self) -> None:
+        match = with_players(match_of(), Bank(1_000), "a", "b", "c")
+        last = replace(match.seats[-1], state=SeatState.LEAVING)
+        told = match_info(replace(match, seats=(*match.seats[:-1], last)))
+        assert told == match_info(replace(match, seats=match.seats[:-1]))
 
 
 class TestTheSchedule:

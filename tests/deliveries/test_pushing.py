@@ -4,8 +4,10 @@ import json
 
 import pytest
 from playclock.core.delivery import DeliveryState, Method
-from playclock.core.match import AbortReason, MatchState
+from playclock.core.match import AbortReason, MatchState, SeatState
+from playclock.core.transfers import PENDING_MAX
 from playclock.engine import OPERATOR
+from playclock.errors import TooManyTransfers
 
 from tests.deliveries.conftest import HASTY, GameServer, Told, ToldMaker
 from tests.matches.conftest import OPENING, PUSHED, check, scores, user
@@ -60,6 +62,24 @@ class TestAMatch:
         assert delete is not None
         assert delete.state is DeliveryState.DELIVERED
         assert await check(told, [match], kept=0) == [OPENING] * 4
+
+    @pytest.mark.parametrize("store_kind", ["memory"], indirect=True)
+    async def test_has_nobody_in_it_who_could_not_join(self, told: Told, game_server: GameServer) -> None:
+        """Who has too many transfers cannot join, and stays on the way out until one of them is over."""
+        match = await told.join(await told.create(client_id=PUSHED.id), 0, 1)
+        for number in range(PENDING_MAX):
+            await told.engine.transfers.create(
+                OPERATOR, "p2", f"t{number}", amount_micros=1, target="revenue/x", timeout_ms=86_400_000
+            )
+        with pytest.raises(TooManyTransfers):
+            await told.join(match, 2)
+        await told.matches.start(OPERATOR, match.id)
+        match = await told.settled(match)
+        assert [seat.state for seat in match.seats] == [SeatState.PAID, SeatState.PAID, SeatState.LEAVING]
+        (push,) = game_server.seen(match)
+        assert [each["id"] for each in json.loads(push["body"])["participants"]] == [user(0), user(1)]
+        heard = await told.matches.report(PUSHED, match.id, scores(1, 2))
+        assert heard.match.state is MatchState.FINISHED
 
     @pytest.mark.parametrize("store_kind", ["memory"], indirect=True)
     async def test_is_aborted_by_a_server_that_wants_to_hear_of_none(self, told: Told, game_server: GameServer) -> None:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from playclock.core.match import Match, MatchState, is_closed
+from playclock.core.match import Match, MatchState, is_closed, taken, team_ids
 
 
 def waits_for_push(match: Match) -> bool:
@@ -16,10 +16,10 @@ def is_off(match: Match) -> bool:
 
 
 def match_info(match: Match) -> bytes:
-    """Return the body that tells of a match: the same bytes for the same players.
+    """Return the body that tells of a match: the same bytes for the same players. Who is on the way out is none of them.
 
     Source: OkLetsPlay, "Match discovery".
     """
-    participants = [{"id": seat.user_id, "team_id": seat.team_id} for seat in match.seats]
-    teams = [{"id": team_id} for team_id in dict.fromkeys(seat.team_id for seat in match.seats)]
+    participants = [{"id": seat.user_id, "team_id": seat.team_id} for seat in taken(match)]
+    teams = [{"id": team_id} for team_id in team_ids(match)]
     return msgspec.json.encode({"match_id": match.id, "participants": participants, "teams": teams})
