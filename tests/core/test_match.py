@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from playclock.core.codec import Codec, encode
-from playclock.core.escrow import Outcome, Step, StepKind, closed, outstanding
+from playclock.core.escrow import Outcome, Step, StepKind, closed, entry_id_of, outstanding
 from playclock.core.match import (
     TRANSITIONS,
     AbortReason,
@@ -148,8 +148,9 @@ class TestStarting:
     def test_aborts_where_a_fee_is_held_no_more(self) -> None:
         bank = Bank(1_000)
         match = with_players(match_of(), bank, "a", "b")
-        bank.free["b"] += bank.held.pop(f"match/{match.id}/1/entry")
-        bank.over.add(f"match/{match.id}/1/entry")
+        entry = entry_id_of(match, match.seats[1])
+        bank.free["b"] += bank.held.pop(entry)
+        bank.over.add(entry)
         match = settled(started(match, RULES, needs_push=False, now_ms=NOW_MS), bank)
         assert (match.state, match.abort_reason) == (MatchState.ABORTED, AbortReason.ESCROW_FAILED)
         assert (bank.free["a"], bank.free["b"], bank.escrow) == (1_000, 1_000, 0)

@@ -118,6 +118,19 @@ class TestAMatch:
         with pytest.raises(MatchNotFound):
             await arena.matches.get(OPERATOR, match.id)
 
+    async def test_of_a_request_id_that_is_used_again_after_that_has_its_own_money(
+        self, arena: Arena, clock: ManualClock
+    ) -> None:
+        made = list[Match]()
+        for reached in ((2, 1), (1, 2)):
+            match = await arena.join(await arena.create("r1"), 0, 1)
+            await arena.matches.start(OPERATOR, match.id)
+            made.append((await arena.matches.report(CLIENT, match.id, scores(*reached))).match)
+            clock.advance(30 * 86_400)
+        first, second = made
+        assert first.id == second.id
+        assert await check(arena, [second], kept=40) == [OPENING - 20, OPENING - 20, OPENING, OPENING]
+
 
 class TestTime:
     @pytest.mark.parametrize("is_swept", [True, False])

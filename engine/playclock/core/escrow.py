@@ -75,12 +75,12 @@ def escrow_of(match_id: str) -> str:
 
 def entry_id_of(match: Match, seat: Seat) -> str:
     """Return the id of the two-phase transfer of a seat's fee."""
-    return f"match/{match.id}/{seat.number}/entry"
+    return f"{_cause(match)}/{seat.number}/entry"
 
 
 def payout_id_of(match: Match, seat: Seat) -> str:
     """Return the id of the transfer out of escrow to a seat's account. There is one at most."""
-    return f"match/{match.id}/{seat.number}/payout"
+    return f"{_cause(match)}/{seat.number}/payout"
 
 
 def hold_ms(match: Match) -> int:
@@ -151,7 +151,7 @@ def fee_transfer(match: Match) -> Transfer | None:
         return None
     escrow = escrow_of(match.id)
     return Transfer(
-        id=f"match/{match.id}/fee",
+        id=f"{_cause(match)}/fee",
         kind=TransferKind.MATCH_FEE,
         at_ms=match.settled_ms or 0,
         account_id=escrow,
@@ -169,6 +169,15 @@ def _kind(match: Match, seat: Seat) -> StepKind | None:
     if seat.state is SeatState.JOINING:
         return StepKind.HOLD
     return StepKind.POST if match.state is MatchState.STARTING and seat.state is SeatState.JOINED else None
+
+
+def _cause(match: Match) -> str:
+    """Return what the ids of a match's transfers begin with.
+
+    The match's id is not enough: a request id that is used again after its match was forgotten makes another match with the
+    same one, while the transfers of the first are still remembered.
+    """
+    return f"match/{match.id}/{match.created_ms}"
 
 
 def _is_same(one: Step, other: Step) -> bool:
