@@ -13,13 +13,13 @@ from .arena import ESTATE, Arena
 
 __all__ = ["front", "kind", "make_server", "server", "store_url"]
 
-_HERE: Final = Path(__file__).parent
+_HERE: Final = f"{Path(__file__).parent}/"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run this folder's tests in the loop of the server."""
     for item in items:
-        if item.path.is_relative_to(_HERE) and pytest_asyncio.is_async_test(item):
+        if str(item.path).startswith(_HERE) and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
