@@ -166,6 +166,7 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
     records.Claim: st.builds(records.Claim, st.binary(max_size=32)),
     records.Answer: st.builds(records.Answer, st.binary(max_size=32)),
     records.ServerSessions: st.builds(records.ServerSessions, st.lists(TEXT, max_size=3).map(tuple)),
+    records.Silenced: st.builds(records.Silenced, MS),
     records.Pulse: st.builds(
         records.Pulse, MS, outages=st.lists(OUTAGES, max_size=3).map(tuple), offset_ms=st.integers(-(1 << 62), 1 << 62)
     ),
