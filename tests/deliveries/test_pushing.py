@@ -8,6 +8,8 @@ from playclock.core.match import AbortReason, MatchState, SeatState
 from playclock.core.transfers import PENDING_MAX
 from playclock.engine import OPERATOR
 from playclock.errors import TooManyTransfers
+from playclock.metrics.collector import EngineCollector
+from prometheus_client import CollectorRegistry
 
 from tests.deliveries.conftest import HASTY, GameServer, Told, ToldMaker
 from tests.matches.conftest import OPENING, PUSHED, check, scores, user
@@ -101,6 +103,23 @@ class TestAMatch:
         assert match.state is MatchState.ABORTED
         assert await told.delivery(match, Method.DELETE) is None
         assert game_server.seen(match) == []
+
+    @pytest.mark.parametrize("store_kind", ["memory"], indirect=True)
+    async def test_is_counted_by_what_came_of_telling_it(self, told: Told, game_server: GameServer) -> None:
+        registry = CollectorRegistry()
+        registry.register(EngineCollector(told.engine))
+        game_server.answer("200", "500")
+        for _ in range(2):
+            await told.sweep(await told.told(entry_fee_micros=1))
+        shown = {
+            (method, outcome): registry.get_sample_value("playclock_deliveries_total", {"method": method, "outcome": outcome})
+            for method, outcome in (("PUT", "delivered"), ("PUT", "failed"), ("PUT", "dead"), ("DELETE", "delivered"))
+        }
+        assert set(shown.values()) == {1}
+        assert registry.get_sample_value("playclock_deliveries_waiting") == 0
+        begun = await told.begin(entry_fee_micros=1)
+        assert registry.get_sample_value("playclock_deliveries_waiting") == 1
+        await told.settled(begun)
 
     async def test_is_called_off_when_it_is_cancelled(self, told: Told, game_server: GameServer) -> None:
         match = await told.told()
