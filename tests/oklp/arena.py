@@ -11,6 +11,7 @@ from playclock.v1 import (
     GetMatchRequest,
     IssueMatchTokenRequest,
     JoinMatchRequest,
+    LeaveMatchRequest,
     Match,
     MatchClient,
     MatchServiceStub,
@@ -136,6 +137,9 @@ class Arena:
     async def live(self, players: int = 2, **terms: Any) -> Match:  # noqa: ANN401 - any field
         match = await self.join(await self.create(**terms), *range(players))
         return (await self.stub.StartMatch(StartMatchRequest(match_id=match.match_id))).match
+
+    async def leave(self, match: Match, number: int) -> None:
+        await self.stub.LeaveMatch(LeaveMatchRequest(match_id=match.match_id, user_id=user(number)))
 
     async def cancel(self, match: Match) -> None:
         await self.stub.CancelMatch(CancelMatchRequest(match_id=match.match_id))

@@ -4,9 +4,13 @@ import asyncio
 from typing import Any
 
 import pytest
+from playclock.stores.base import Store
 from playclock.v1 import Match, MatchPlayer
 
-from .arena import OPENING, ROOTS, UNKNOWN, Arena, error_of, participants, result, teams, user
+from tests.conftest import FaultInjectingStore
+from tests.playwave.conftest import ServerMaker
+
+from .arena import ESTATE, OPENING, ROOTS, UNKNOWN, Arena, error_of, participants, result, teams, user
 
 
 class InMemory:
@@ -174,7 +178,9 @@ class TestWhatIsNotThere(InMemory):
 
     async def test_a_token_that_is_over_and_a_player_who_has_left_are_told_apart(self, arena: Arena) -> None:
         match = await arena.join(await arena.create(join_sec=7 * 86_400), 0, 1)
-        token = await arena.issue(match)
+        token, of_other = await arena.issue(match), await arena.issue(match, 1)
+        await arena.leave(match, 1)
+        assert error_of(await arena.token_info(of_other)) == (404, "player_not_found")
         arena.server.clock.advance(86_400)
         assert error_of(await arena.token_info(token)) == (410, "match_token_expired")
         flipped = token[:-5] + ("A" if token[-5] != "A" else "B") + token[-4:]
@@ -202,3 +208,27 @@ class TestWhatIsNotThere(InMemory):
             assert error_of(response) == (400, "invalid_request")
             assert response.json()["error_description"].partition(":")[0] in ("participants", "teams", "teams.ranking")
         assert (await arena.get(match)).state == Match.STATE_LIVE
+
+
+class TestTrouble(InMemory):
+    async def test_while_the_store_is_away_nothing_is_lost_and_nothing_happens_twice(self, make_server: ServerMaker) -> None:
+        stores: list[FaultInjectingStore] = []
+
+        def faulty(store: Store) -> FaultInjectingStore:
+            stores.append(FaultInjectingStore(store))
+            return stores[-1]
+
+        server = await make_server(wrap_store=faulty)
+        await server.provision(ESTATE)
+        arena = Arena(server)
+        match = await arena.live()
+        token, report = await arena.issue(match), result(match, (1, 1), (2, 2))
+        await arena.token()
+        stores[0].is_away = True
+        for response in (await arena.finish(report), await arena.token_info(token)):
+            assert error_of(response) == (503, "temporarily_unavailable")
+            assert response.json()["error_description"] == "Service Unavailable"
+            assert int(response.headers["retry-after"]) > 0
+        stores[0].is_away = False
+        assert (await arena.finish(report)).json()["match_status"] == "finished"
+        assert (await arena.balances(match, kept=20))[:2] == [1_080, 900]

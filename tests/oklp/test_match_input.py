@@ -2,19 +2,19 @@
 
 import base64
 import json
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from playclock.stores.base import Store
 from playclock.v1 import Match
 
-from tests.conftest import FaultInjectingStore
 from tests.openid import bent, forgeries, read
-from tests.playwave.conftest import ServerMaker
+from tests.playwave.server import Front, Server
 
-from .arena import ESTATE, ROOTS, Arena, error_of, participants, result, teams, user
+from .arena import ESTATE, ROOTS, Arena, error_of, participants, teams, user
 
 MATCH: Final = "600f369851f450dd3ecb0035"
 MISSING: Final = object()
@@ -23,10 +23,22 @@ BAD_INTEGERS: Final = [None, True, "1", 1.5, [], {}, MISSING]
 INVALID: Final = (400, "invalid_request")
 
 
-@pytest.fixture(params=["memory"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """Return the one kind of store that is needed: no store sees any of this."""
-    return str(request.param)
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared(front: tuple[Front, str]) -> AsyncIterator[Arena]:
+    """Serve all tests of this file: no store sees any of what they send, but for matches of their own."""
+    server = Server(*front, "memory://")
+    await server.start()
+    await server.provision()
+    await server.provision(ESTATE)
+    yield Arena(server)
+    await server.close()
+
+
+@pytest.fixture
+def arena(shared: Arena) -> Arena:
+    """Return it a minute later, when guesses are forgotten."""
+    shared.server.clock.advance(60)
+    return shared
 
 
 def changed(path: tuple[str | int, ...], value: object) -> dict[str, Any]:
@@ -183,7 +195,7 @@ class TestAccessTokens:
         assert error_of(await arena.post("finish", WHOLE, authorization=f"Bearer {push}")) == (401, "invalid_token")
 
     async def test_a_token_is_over_when_its_time_is(self, arena: Arena) -> None:
-        shown = f"Bearer {await arena.token()}"
+        shown = f"Bearer {await Arena(arena.server).token()}"  # a new one
         arena.server.clock.advance(299)
         assert (await arena.post("token-info", {"token": "x"}, authorization=shown)).status_code == 404
         arena.server.clock.advance(1)
@@ -205,26 +217,3 @@ class TestAccessTokens:
         assert int(response.headers["retry-after"]) > 0
         assert response.headers["ratelimit-policy"].endswith(";q=60;w=60")
         assert (await arena.finish(WHOLE)).status_code == 404
-
-
-async def test_while_the_store_is_away_nothing_is_lost_and_nothing_happens_twice(make_server: ServerMaker) -> None:
-    stores: list[FaultInjectingStore] = []
-
-    def faulty(store: Store) -> FaultInjectingStore:
-        stores.append(FaultInjectingStore(store))
-        return stores[-1]
-
-    server = await make_server(wrap_store=faulty)
-    await server.provision(ESTATE)
-    arena = Arena(server)
-    match = await arena.live()
-    token, report = await arena.issue(match), result(match, (1, 1), (2, 2))
-    await arena.token()
-    stores[0].is_away = True
-    for response in (await arena.finish(report), await arena.token_info(token)):
-        assert error_of(response) == (503, "temporarily_unavailable")
-        assert response.json()["error_description"] == "Service Unavailable"
-        assert int(response.headers["retry-after"]) > 0
-    stores[0].is_away = False
-    assert (await arena.finish(report)).json()["match_status"] == "finished"
-    assert (await arena.balances(match, kept=20))[:2] == [1_080, 900]
