@@ -171,7 +171,6 @@ KINDS: dict[type[msgspec.Struct], st.SearchStrategy[Any]] = {
         records.Pulse, MS, outages=st.lists(OUTAGES, max_size=3).map(tuple), offset_ms=st.integers(-(1 << 62), 1 << 62)
     ),
     records.Window: st.builds(records.Window, MS, MS),
-    records.Silenced: st.builds(records.Silenced, MS),
     records.SessionEvent: st.builds(records.SessionEvent, st.sampled_from(list(records.Happening)), MS, SESSIONS),
     KnownPlayer: st.builds(KnownPlayer, TEXT, MS),
     points.PlayerPoints: st.builds(
