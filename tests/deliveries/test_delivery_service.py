@@ -242,6 +242,20 @@ async def test_a_client_that_answered_410_hears_of_matches_again_when_an_operato
 
 
 @pytest.mark.parametrize("store_kind", ["memory"], indirect=True)
+async def test_a_client_that_was_silenced_does_not_count_as_one_that_hangs(
+    told: Told, desk: Desk, game_server: GameServer
+) -> None:
+    game_server.answer("410", "held")
+    for _ in range(7):
+        assert (await told.told(entry_fee_micros=1)).state is MatchState.ABORTED
+    await desk.resume(PUSHED.id)
+    begun = [await told.begin(entry_fee_micros=1) for _ in range(3)]
+    await game_server.until_crowd(3)
+    game_server.release()
+    assert {(await told.settled(each)).state for each in begun} == {MatchState.LIVE}
+
+
+@pytest.mark.parametrize("store_kind", ["memory"], indirect=True)
 async def test_a_client_with_another_url_hears_of_matches_again(
     told: Told, make_told: ToldMaker, game_server: GameServer
 ) -> None:

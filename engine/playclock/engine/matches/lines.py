@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from playclock.core.breaker import FAILURES_MAX
-from playclock.core.delivery import BUSY_MS, Tried
+from playclock.core.delivery import BUSY_MS, Tried, Verdict
 
 PER_CLIENT: Final = 8
 """How many messages to one client's server are under way at once: one, as long as it does not answer."""
@@ -52,7 +52,9 @@ class Line:
             yield
 
     def note(self, outcome: Tried) -> None:
-        """Note what came of a try."""
+        """Note what came of a try; not that there was none, because the server wants nothing more."""
+        if outcome.verdict is Verdict.GONE and not outcome.status:
+            return
         self._failures = 0 if outcome.status else self._failures + 1
 
     @property
