@@ -77,6 +77,7 @@ class TestLookUps:
         assert catalog.games[game(1).id].name == "later"
 
 
+IMAGE, OTHER_IMAGE = f"{64 * '0'}.png", f"{64 * '1'}.webp"
 CHANGED = st.builds(
     game,
     st.integers(1, 6),
@@ -87,7 +88,9 @@ CHANGED = st.builds(
     is_hidden=st.booleans(),
     is_admin_hidden=st.booleans(),
     creator_id=st.sampled_from(["", "a", "b"]),
-    tokens=st.sets(st.sampled_from([Token("x"), Token("y"), Token("z")])).map(tuple),
+    image_url=st.sampled_from(["", "https://example.com/a.png", f"/images/{IMAGE}", f"https://cdn.example.com/{OTHER_IMAGE}"]),
+    cover_image_url=st.sampled_from(["", f"/images/{IMAGE}"]),
+    tokens=st.sets(st.sampled_from([Token("x"), Token("y", image_url=f"/images/{OTHER_IMAGE}"), Token("z")])).map(tuple),
     rewards_pool_usd=st.sampled_from(["", "0", "9.5", "10", "10.000001"]),
     created_ms=st.integers(0, 3),
     deleted_ms=st.none() | st.just(5),
@@ -113,6 +116,16 @@ def test_a_catalogue_that_followed_changes_equals_one_that_was_read_anew(changes
 def vars_of(catalog: Catalog) -> dict[str, Any]:
     """Return all that a catalogue knows but its orders, and the highest number ever given: games may have given theirs up."""
     return {name: value for name, value in vars(catalog).items() if name not in {"_number_max", "_list"}}
+
+
+def test_an_image_is_named_as_long_as_some_game_that_was_not_deleted_names_it() -> None:
+    both = [game(1, image_url=f"/images/{IMAGE}", cover_image_url=f"/images/{IMAGE}"), game(2, image_url=f"/images/{IMAGE}")]
+    catalog = Catalog(both, 1)
+    assert (catalog.names_image(IMAGE), catalog.names_image(OTHER_IMAGE)) == (True, False)
+    catalog.take([replace(both[0], image_url="", cover_image_url="", revision=2)], 2)
+    assert catalog.names_image(IMAGE)
+    catalog.take([replace(both[1], deleted_ms=5, revision=2)], 3)
+    assert not catalog.names_image(IMAGE)
 
 
 class TestPages:

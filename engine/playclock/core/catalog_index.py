@@ -25,7 +25,7 @@ class Catalog:
         self._by_token: dict[str, set[str]] = {}
         self._by_owner: dict[str, set[str]] = {}
         self._by_creator: dict[str, set[str]] = {}
-        self._by_image: dict[str, set[str]] = {}
+        self._image_uses: dict[str, int] = {}
         self._number_max = 0
         self._list = GameList() if listed is None else listed
         self.take(games, revision)
@@ -80,7 +80,7 @@ class Catalog:
 
     def names_image(self, name: str) -> bool:
         """Whether a game that was not deleted names an image of ours, as its own or as one of a token's."""
-        return name in self._by_image
+        return name in self._image_uses
 
     def developed_by(self, developer_id: str) -> frozenset[str]:
         """Return the ids of the games that a developer owns or created, but for those that an operator hides."""
@@ -122,6 +122,8 @@ class Catalog:
             return
         for names, name in self._named(game):
             names.setdefault(name, set()).add(game.id)
+        for name in _images_of(game):
+            self._image_uses[name] = self._image_uses.get(name, 0) + 1
 
     def _forget(self, game: Game | None) -> None:
         if game is None:
@@ -131,6 +133,10 @@ class Catalog:
             ids.discard(game.id)
             if not ids:
                 names.pop(name, None)
+        for name in _images_of(game) if game.deleted_ms is None else ():
+            left = self._image_uses.pop(name) - 1
+            if left:
+                self._image_uses[name] = left
         self.games.pop(game.id, None)
         self.tombstones.pop(game.id, None)
         if self._by_number.get(game.number) == game.id:
@@ -143,6 +149,10 @@ class Catalog:
         if game.creator_id:
             yield self._by_creator, game.creator_id
         yield from ((self._by_token, token.id) for token in game.tokens)
-        for url in (game.image_url, game.cover_image_url, *(token.image_url for token in game.tokens)):
-            if (name := name_in(url)) is not None:
-                yield self._by_image, name
+
+
+def _images_of(game: Game) -> Iterator[str]:
+    """Yield the names of images of ours that a game names, each as often as it does."""
+    for url in (game.image_url, game.cover_image_url, *(token.image_url for token in game.tokens)):
+        if (name := name_in(url)) is not None:
+            yield name
