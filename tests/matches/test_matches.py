@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playclock.clock import ManualClock
+from playclock.core.fields import MICROS_MAX
 from playclock.core.match import AbortReason, Match, MatchState, SeatState
 from playclock.core.outbox import Audit, decode
 from playclock.core.payout import PayoutKind, PayoutRule
@@ -22,7 +23,7 @@ from playclock.errors import (
     WrongMatchState,
 )
 
-from tests.matches.conftest import CLIENT, OPENING, OTHER, PUSHED, Arena, check, scores, user
+from tests.matches.conftest import CLIENT, OPENING, OTHER, PLAYERS, PUSHED, Arena, check, scores, user
 
 if TYPE_CHECKING:
     from tests.conftest import EngineMaker, StoreOpener
@@ -130,6 +131,26 @@ class TestAMatch:
         first, second = made
         assert first.id == second.id
         assert await check(arena, [second], kept=40) == [OPENING - 20, OPENING - 20, OPENING, OPENING]
+
+    async def test_leaves_in_escrow_what_an_account_cannot_take_until_it_can(self, arena: Arena, clock: ManualClock) -> None:
+        accounts, most, won = arena.engine.accounts, MICROS_MAX // 4, MICROS_MAX - MICROS_MAX // 10
+        for number in range(PLAYERS):
+            await accounts.top_up(OPERATOR, f"p{number}", MICROS_MAX - OPENING, request_id=f"t{number}")
+        for round_ in range(2):
+            match = await arena.live(4, entry_fee_micros=most)
+            match = (await arena.matches.report(CLIENT, match.id, scores(9, 1, 1, 1))).match
+            for number in range(1, PLAYERS):
+                await accounts.top_up(OPERATOR, f"p{number}", most, request_id=f"t{number}/{round_}")
+        assert (match.state, match.settled_ms) == (MatchState.FINISHED, None)
+        assert (await accounts.get("p0")).balance_micros == 2 * most + won
+        spent = await arena.join(await arena.create(entry_fee_micros=2 * most, players_max=2), 0, 1)
+        await arena.matches.start(OPERATOR, spent.id)
+        await arena.matches.report(CLIENT, spent.id, scores(1, 9))
+        clock.advance(6)
+        await arena.engine.sweep()
+        await arena.matches.settling.finish()
+        assert (await arena.matches.get(OPERATOR, match.id)).settled_ms == clock.now_ms()
+        assert (await accounts.get("p0")).balance_micros == 2 * won
 
 
 class TestTime:

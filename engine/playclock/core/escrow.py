@@ -30,6 +30,9 @@ from playclock.core.match import (
 SLACK_MS: Final = 2 * DAY_MS
 """How much longer than players may join their fees are held: so long may nobody be there to start or abort the match."""
 
+BALANCE_MAX: Final = (1 << 63) - 1
+"""How much an account may come to have by payouts: as much as can be told of it."""
+
 
 class StepKind(IntEnum):
     """What is to be done on an account."""
@@ -135,6 +138,11 @@ def closed(match: Match, event: MatchEvent, *, now_ms: int, **changes: object) -
     )
     moved = move(match, event, seats=seats, closed_ms=now_ms, **changes)
     return match if moved is None else progressed(moved, now_ms=now_ms)
+
+
+def has_room(account: Account, payout: Payout) -> bool:
+    """Whether an account can take a payout. One that cannot gets it when it has spent something: until then it lies in escrow."""
+    return account.balance_micros + payout.amount_micros <= BALANCE_MAX
 
 
 def pay(account: Account, match_id: str, payout: Payout, *, now_ms: int) -> tuple[Account, Transfer]:

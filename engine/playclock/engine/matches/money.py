@@ -82,19 +82,21 @@ class Money:
         payout = Payout(payout_id_of(match, seat), amount_micros)
         key, at = account_key(account_id), payout_key(account_id, payout.transfer_id)
 
-        async def decision(work: Work) -> None:
+        async def decision(work: Work) -> Outcome:
             await work.prefetch(key, at)
             if await work.read(PAYOUTS, at) is not None:
-                return
+                return Outcome.DONE
             account = await context.read_account(work, account_id)
             assert account is not None, "an account outlives the matches that it has paid for"
+            if not escrow.has_room(account, payout):
+                return Outcome.UNCERTAIN
             credited, transfer = escrow.pay(account, match.id, payout, now_ms=work.now_ms)
             work.write(key, credited)
             work.write(at, payout, retain_until_ms=work.now_ms + FINISHED_MS)
             context.tell(work, transfer)
+            return Outcome.DONE
 
-        await context.turns.decide(int(key[:2], 16), context.clock.now_ms(), decision)
-        return Outcome.DONE
+        return await context.turns.decide(int(key[:2], 16), context.clock.now_ms(), decision)
 
     async def _create(self, match: Match, seat: Seat) -> None:
         await self._transfers.create(

@@ -94,7 +94,7 @@ class Settling:
                 for outcome in outcomes:
                     if isinstance(outcome, BaseException):
                         raise outcome
-                if all(outcome is Outcome.UNCERTAIN and step.kind is StepKind.RELEASE for step, outcome in done):
+                if all(outcome is Outcome.UNCERTAIN and step.kind is not StepKind.HOLD for step, outcome in done):
                     break  # later
             return match
 
