@@ -95,6 +95,28 @@ async def test_a_call_is_for_whose_game_it_is_and_for_nobody_else(
     await CALLS[call](games, as_operator, {})
 
 
+@pytest.mark.parametrize("call", CALLS)
+async def test_others_do_not_hear_that_there_is_a_game_that_an_operator_hides(
+    world: "World", games: Games, points: "PointsServiceAsyncStub", call: str
+) -> None:
+    await world.engine.estate.apply([Game(**PLAIN, play_url="https://game.example.com/", creator_id=ANN, is_admin_hidden=True)])
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await CALLS[call](games, points, {"metadata": games.signed(EVE)})
+    assert Rpc.unpacked(caught.value).reason == "GAME_NOT_FOUND"
+
+
+@pytest.mark.parametrize("ask", [GetPointsRequest, GetStreakRequest])
+async def test_nor_from_their_own_points(
+    world: "World", games: Games, points: "PointsServiceAsyncStub", ask: type[GetPointsRequest | GetStreakRequest]
+) -> None:
+    await world.engine.estate.apply([Game(**PLAIN, play_url="https://game.example.com/", creator_id=ANN, is_admin_hidden=True)])
+    call: Any = points.GetPoints if ask is GetPointsRequest else points.GetStreak
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call(ask(game_id=ID, player=EVE), metadata=games.signed(EVE))
+    assert Rpc.unpacked(caught.value).reason == "GAME_NOT_FOUND"
+    await call(ask(game_id=ID, player=ANN), metadata=games.signed(ANN))
+
+
 @pytest.mark.parametrize("state", STATES)
 async def test_a_token_is_good_for_whose_game_it_is(
     world: "World", games: Games, points: "PointsServiceAsyncStub", state: str

@@ -191,11 +191,12 @@ def acts_for(caller: Caller, game: Game) -> bool:
 def own_game(context: Context, caller: Caller, game_id: str, *, opens: bool = False) -> Game:
     """Return a game that the caller may act for; `opens` where something new begins in it.
 
-    Games are public, so one of somebody else is told from one that is not there. Raises BadRequest, GameNotFound,
-    PermissionDenied.
+    Games are public, so one of somebody else is told from one that is not there; one that an operator hides is not there for
+    others. Raises BadRequest, GameNotFound, PermissionDenied.
     """
     game = known_game(context, game_id, opens=opens)
     if not acts_for(caller, game):
+        known_game(context, game_id, opens=True)
         raise PermissionDenied("the game is another developer's", role=caller.role.value)
     return game
 

@@ -23,7 +23,7 @@ from playclock.engine import requests
 from playclock.engine.audit import audit
 from playclock.engine.callers import Caller, Role
 from playclock.engine.context import Context
-from playclock.engine.games import game_named, known_game, own_game
+from playclock.engine.games import acts_for, game_named, known_game, own_game
 from playclock.engine.players import Players
 from playclock.engine.records import ANSWERS, LEADERS, POINTS
 from playclock.engine.work import Work
@@ -208,8 +208,9 @@ class Points:
     def _player(self, caller: Caller, game_id: str, player: str) -> Identifier:
         """Return of whom the caller may ask: a developer of himself in any game, and of others in his own."""
         identifier = named_player(player)
-        if caller.role is Role.DEVELOPER and caller.id == identifier.player_id:
-            known_game(self._context, game_id)
+        game = known_game(self._context, game_id)
+        if not acts_for(caller, game) and caller.role is Role.DEVELOPER and caller.id == identifier.player_id:
+            known_game(self._context, game_id, opens=True)
         else:
             own_game(self._context, caller, game_id)
         return identifier
