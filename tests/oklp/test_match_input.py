@@ -54,6 +54,12 @@ def changed(path: tuple[str | int, ...], value: object) -> dict[str, Any]:
     return body
 
 
+def named(path: tuple[str | int, ...], value: object) -> str:
+    """Return what the sentence calls the thing that is wrong: of an object with nothing in it, its id."""
+    first, *rest = [*path, 0, "id"] if value == [{}] else path
+    return f"{first}[{rest[0]}].{rest[1]}" if rest else f"{first}"
+
+
 class TestFields:
     @pytest.mark.parametrize(
         ("path", "values"),
@@ -78,7 +84,7 @@ class TestFields:
             assert error_of(response) == INVALID, value
             told = response.json()["error_description"]
             is_no_number = isinstance(value, int) and not -(2**63) <= value < 2**64
-            assert told.startswith("body: " if is_no_number else f"{path[0]}: expected "), (value, told)
+            assert told.startswith("body: " if is_no_number else f"{named(path, value)}: expected "), (value, told)
 
     async def test_so_is_the_token(self, arena: Arena) -> None:
         for token in (None, 1, "", "x" * 513, [], {}, MISSING):

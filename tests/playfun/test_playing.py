@@ -208,7 +208,7 @@ class TestReports:
         await client.flush(60)
         developer.server.clock.advance(1)
         answer = await client.send("POST", "/play/flush", json=client.report(41))
-        assert refused(answer) == bad_request("101 would exceed max_score_per_session of 100")
+        assert refused(answer) == bad_request("101 would exceed maxScorePerSession of 100")
         await client.flush(40)
         saved = (await client.commit()).json()
         assert saved == {"saved": True, "status": "pending_review", "riskScore": 0.72}

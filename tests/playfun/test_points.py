@@ -57,7 +57,7 @@ class TestSaving:
 
     async def test_over_the_cap_the_whole_batch_is_refused_and_the_entry_named(self, developer: Developer) -> None:
         answer = await developer.send("POST", SAVE, json=batch((OGP, 5), (SOLANA, 101), game=CAPPED))
-        assert refused(answer) == bad_request("entry 1: 101 would exceed max_score_per_session of 100")
+        assert refused(answer) == bad_request("entry 1: 101 would exceed maxScorePerSession of 100")
         told = await developer.ask("GET", f"/play/dev/points/{CAPPED}/{OGP}")
         assert told["points"][0]["points"] == "0"
 
@@ -72,11 +72,32 @@ class TestSaving:
         assert refused(await developer.send("POST", SAVE, authorization=wrong, content=body)) == UNAUTHORIZED
         assert refused(await developer.send("POST", SAVE, content=body))["statusCode"] == 400
 
-    @pytest.mark.parametrize("points", [-1, 1.5, "-1", "1.5", "", None, True, 2**53, "1" * 16])
-    async def test_points_are_whole_numbers_from_0_on(self, developer: Developer, points: object) -> None:
-        sentence = "points: expected 1 to 1000 objects with playerId and points"
-        answer = await developer.send("POST", SAVE, json=batch((OGP, points)))
-        assert refused(answer) == bad_request(f"Invalid request parameters: {sentence}")
+    @pytest.mark.parametrize("points", [-1, 1.5, "-1", "1.5", "", None, True, 2**53, "1" * 17])
+    async def test_points_are_whole_numbers_from_0_on_and_the_entry_that_has_others_is_named(
+        self, developer: Developer, points: object
+    ) -> None:
+        answer = await developer.send("POST", SAVE, json=batch((OGP, 5), (SOLANA, points), (OGP, points)))
+        assert refused(answer) == bad_request("Invalid request parameters: points[1].points: expected a whole number from 0 on")
+
+    async def test_points_in_digits_may_be_as_many_as_in_a_number(self, developer: Developer) -> None:
+        most = 2**53 - 1
+        assert (await developer.ask("POST", SAVE, json=batch((OGP, most), (SOLANA, str(most)))))["savedCount"] == 2
+        told = refused(await developer.send("POST", SAVE, json=batch((SOLANA, str(most + 1)))))
+        assert told == bad_request(f"Invalid request parameters: points[0].points: expected 0 to {most}")
+
+    @pytest.mark.parametrize(
+        ("entry", "problem"),
+        [
+            ({"points": 1}, "points[1].playerId: expected a string of 1 to 320 characters"),
+            ({"playerId": OGP}, "points[1].points: expected a whole number from 0 on"),
+            ("x", "points: expected 1 to 1000 objects with playerId and points"),
+        ],
+    )
+    async def test_an_entry_that_lacks_something_is_named(self, developer: Developer, entry: object, problem: str) -> None:
+        body = batch((OGP, 5))
+        body["points"].append(entry)
+        told = refused(await developer.send("POST", SAVE, json=body))
+        assert told == bad_request(f"Invalid request parameters: {problem}")
 
     async def test_a_thousand_entries_and_no_more(self, developer: Developer) -> None:
         entries = [(f"email:player{number}@example.com", 1) for number in range(1001)]

@@ -86,7 +86,7 @@ def sentence_of(refusal: Refusal) -> str:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return HTTPStatus(status).phrase  # a fault of ours, and no business of the caller's
     problems = [f"{_field(path)}: {problem}" for path, problem in refusal.violations.items()]
-    told = "; ".join(problems) or refusal.message
+    told = "; ".join(problems) or _with_own_name(refusal.message, refusal.metadata.get("cap", ""))
     if status != HTTPStatus.BAD_REQUEST or refusal.reason not in {"", "BAD_REQUEST"}:
         return told or HTTPStatus(status).phrase
     return f"{INVALID_PARAMETERS}: {told}" if told else INVALID_PARAMETERS
@@ -95,6 +95,11 @@ def sentence_of(refusal: Refusal) -> str:
 def _field(path: str) -> str:
     """Return the field's name here by its path in the engine's messages: entries[3].player is points[3].playerId."""
     return ".".join(_camel(name) for name in path.split("."))
+
+
+def _with_own_name(sentence: str, cap: str) -> str:
+    """Return a sentence of the engine's that speaks of a cap, in which that is called as developers call it."""
+    return sentence.replace(cap, _camel(cap)) if cap else sentence
 
 
 def _camel(name: str) -> str:

@@ -26,7 +26,7 @@ PlayerId = Annotated[
     _text("The player: a UUID, or did:privy:, sol:, solana:, eth:, ethereum:, email:, twitter: or x: and a name.", _PLAYER),
 ]
 Points = Annotated[
-    Annotated[int, Meta(ge=0, le=POINTS_MAX)] | Annotated[str, Meta(pattern=f"^[0-9]{{1,15}}{_END}")],
+    Annotated[int, Meta(ge=0, le=POINTS_MAX)] | Annotated[str, Meta(pattern=f"^[0-9]{{1,16}}{_END}")],
     Meta(
         description="Points to add, as a number or in digits.", examples=[100], extra={"expected": "a whole number from 0 on"}
     ),
