@@ -1,4 +1,4 @@
-"""kill -9 of the engine that fills an archive, and of the archive's PostgreSQL, thirty times: it equals the outbox."""
+"""kill -9 of the engine that fills an archive, and of the archive's PostgreSQL, fifty times: it equals the outbox."""
 
 import asyncio
 import contextlib
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from tests.conftest import WorldMaker
     from tests.faults.conftest import StartLoader
 
-SQLITE_CYCLES = 20
-POSTGRES_CYCLES = 5
+SQLITE_CYCLES = 36
+POSTGRES_CYCLES = 7
 """In each of them the database is killed, and then the engine."""
 MORE_THAN_A_PIPE_HOLDS = 1_500
 """So many answers were not all given before."""

@@ -28,9 +28,6 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 )
 BODIES = st.one_of(JSON, st.dictionaries(st.sampled_from(FIELDS), SCALARS, min_size=1))
 
-pytestmark = pytest.mark.parametrize("kind", ["memory"], indirect=True)
-"""Before any store: what is not refused for its form has tests on each."""
-
 random_bodies = settings(
     max_examples=30,
     deadline=None,
