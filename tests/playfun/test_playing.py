@@ -202,6 +202,25 @@ class TestReports:
         assert (await client.commit()).status_code == 200
         assert (await client.send("GET", "/play/get-points")).json()["points"] == "2"
 
+    async def test_a_session_keeps_its_cap_when_another_one_of_the_player_s_began_and_was_ended(
+        self, developer: Developer
+    ) -> None:
+        client = Client(developer, await begin(developer, game=CAPPED), game=CAPPED)
+        await client.state()
+        await client.flush(60)
+        assert (await client.commit()).status_code == 200
+        path = f"/play/dev/sessions/{CAPPED}"
+        known = {each["id"] for each in (await developer.ask("GET", path))["sessions"]}
+        await begin(developer, game=CAPPED)
+        (newer,) = {each["id"] for each in (await developer.ask("GET", path))["sessions"]} - known
+        order = {"gameId": CAPPED, "sessionIds": [newer]}
+        await developer.ask("POST", "/play/dev/invalidate-sessions", json=order)
+        developer.server.clock.advance(5)
+        answer = await client.send("POST", "/play/flush", json=client.report(41))
+        assert refused(answer) == bad_request("101 would exceed maxScorePerSession of 100")
+        await client.flush(40)
+        assert (await client.commit()).status_code == 200
+
     async def test_what_a_cap_would_refuse_is_refused_when_it_is_reported(self, developer: Developer) -> None:
         client = Client(developer, await begin(developer, game=CAPPED), game=CAPPED)
         await client.state()

@@ -149,7 +149,7 @@ def add(points: PlayerPoints, amount: int, *, caps: Caps, now_ms: int) -> Player
     score = amount + points.session_points if is_in_session else amount
     after = Day(day.number, day.points + amount, day.sessions if is_in_session else day.sessions + 1)
     over = (
-        _over("max_score_per_session", caps.max_score_per_session, score)
+        over_in_session(score, caps)
         or _over_sessions(caps, day, after)
         or _over("max_cumulative_points_per_day", caps.max_cumulative_points_per_day, after.points)
         or _over("total", TOTAL_MAX, points.total + amount)
@@ -163,6 +163,11 @@ def add(points: PlayerPoints, amount: int, *, caps: Caps, now_ms: int) -> Player
         changed_ms=now_ms,
         session_points=score if is_in_session else points.session_points,
     )
+
+
+def over_in_session(score: int, caps: Caps) -> Over | None:
+    """Return the cap that a session's score exceeds."""
+    return _over("max_score_per_session", caps.max_score_per_session, score)
 
 
 def begin_session(points: PlayerPoints, session: PlayerSession, *, caps: Caps) -> PlayerPoints | Over:

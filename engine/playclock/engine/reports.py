@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from playclock.core import chain as core
 from playclock.core.chain import Chain, Report
 from playclock.core.ids import game_in, is_player_token, leaders_key, player_session_id_of, player_session_key, points_key
-from playclock.core.points import POINTS_MAX, Caps, Over, PlayerPoints, PlayerSession, add, day_of, is_alive
+from playclock.core.points import POINTS_MAX, Caps, Over, PlayerPoints, PlayerSession, add, day_of, is_alive, over_in_session
 from playclock.core.risk import RISKY_PCT, risk_of
 from playclock.engine.context import Context
 from playclock.engine.points import Points, caps_of, exceeded
@@ -61,7 +61,7 @@ class Reports:
             key = core.step_key(token, session.chain)
             proof = core.proof_of(key, session.player, game_id, report)
             chain = core.reported(session.chain, report, proof=proof, now_ms=work.now_ms)
-            self._added(points, chain.unsaved, session, work.now_ms)
+            self._added(points, chain, session, work.now_ms)
             self._write(work, session, chain)
             return Step(chain, core.step_key(token, chain))
 
@@ -78,7 +78,7 @@ class Reports:
             session, points = await self._read(work, game_id, token)
             if not core.check_commit(session.chain, sequence, prev_hash, work.now_ms):
                 return session.chain, False
-            after = self._added(points, session.chain.unsaved, session, work.now_ms)
+            after = self._added(points, session.chain, session, work.now_ms)
             player_id = session.player_id
             ranked = await self._points.gain(work, game_id, {player_id: points}, {player_id: after})
             risk = risk_of(session, after, caps=self._caps(game_id), leaders=ranked.leaders, now_ms=work.now_ms)
@@ -116,8 +116,11 @@ class Reports:
             raise _invalid()
         return session
 
-    def _added(self, points: PlayerPoints, amount: int, session: PlayerSession, now_ms: int) -> PlayerPoints:
-        added = add(points, amount, caps=self._caps(session.game_id), now_ms=now_ms)
+    def _added(self, points: PlayerPoints, chain: Chain, session: PlayerSession, now_ms: int) -> PlayerPoints:
+        """Return the points with what the chain has not saved yet. Raises PointsExceeded."""
+        caps = self._caps(session.game_id)
+        # Points count for the session that began last; where that is another one, or is over, these are still of one session.
+        added = over_in_session(chain.total, caps) or add(points, chain.unsaved, caps=caps, now_ms=now_ms)
         if isinstance(added, Over):
             raise exceeded(added, player=session.player)
         return added
