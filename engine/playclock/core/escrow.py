@@ -141,7 +141,7 @@ def closed(match: Match, event: MatchEvent, *, now_ms: int, **changes: object) -
 
 
 def has_room(account: Account, payout: Payout) -> bool:
-    """Whether an account can take a payout. One that cannot gets it when it has spent something; it lies in escrow until then."""
+    """Whether an account can take a payout. One that cannot gets it when it has spent something."""
     return account.balance_micros + payout.amount_micros <= BALANCE_MAX
 
 
