@@ -17,6 +17,7 @@ import os
 import socket
 import sys
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Final
@@ -96,12 +97,23 @@ class GameServer(BaseHTTPRequestHandler):
         if answer == "held":
             self.released.wait()
             answer = "200"
+        if answer == "echo":
+            self._echo()
+            return
         status, *headers = answer.split(" ", 1)
         self.send_response(int(status))
         for name, value in (header.split("=", 1) for header in headers):
             self.send_header(name, value)
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def _echo(self) -> None:
+        """Answer 200 with more than anybody reads."""
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        with suppress(ConnectionError):
+            self.wfile.write(b"x" * 1_000_000)
 
     def _place(self) -> str:
         return self.path.partition("?")[0]

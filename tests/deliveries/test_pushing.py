@@ -36,6 +36,11 @@ class TestAMatch:
         await told.sweep(match)
         assert game_server.methods(match) == ["PUT"]
 
+    @pytest.mark.parametrize("store_kind", ["memory"], indirect=True)
+    async def test_goes_live_however_much_comes_after_the_200(self, told: Told, game_server: GameServer) -> None:
+        game_server.answer("echo")
+        assert (await told.told()).state is MatchState.LIVE
+
     @pytest.mark.parametrize(
         "answer", ["201", "204", "302 Location=/elsewhere", "400", "429 Retry-After=1", "500", "503", "gone"]
     )

@@ -47,6 +47,8 @@ class LimitRules(msgspec.Struct, frozen=True, kw_only=True):
     """Calls of a game, launcher, agent or developer, but for heartbeats and ends."""
     point_saves_per_developer: Quota | None = Quota(3, 1)
     """Batches of points that a developer saves: play.fun documents this number."""
+    claims_per_developer: Quota | None = Quota(10, 60)
+    """Claims of a developer, each of which has us read a page at an address of his choice."""
     playfun_per_address: Quota | None = Quota(60, 60)
     """Calls of the play.fun dialect that nobody signs: its documents name this number."""
     playfun_players_per_address: Quota | None = Quota(6_000, 60)

@@ -77,7 +77,10 @@ FOR_FACADES: Final = frozenset(
 )
 """What may also be called in process without credentials: a facade there has none."""
 
-OF_CALLS: Final[Mapping[str, str]] = {"/playclock.v1.PointsService/BatchSavePoints": "point_saves_per_developer"}
+OF_CALLS: Final[Mapping[str, str]] = {
+    "/playclock.v1.DeveloperGameService/ClaimOwnership": "claims_per_developer",
+    "/playclock.v1.PointsService/BatchSavePoints": "point_saves_per_developer",
+}
 """The calls that have a limit of their own, by its name."""
 
 UNLIMITED: Final = frozenset({Role.OPERATOR, Role.SERVICE})
