@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
 from playclock.engine.callbacks import NotPosted, Posted
-from playclock.outgoing import Bounds, OutgoingClient, OutgoingError, Request, Resolve
+from playclock.outgoing import Bounds, OutgoingClient, OutgoingError, Request, Resolve, TooLarge
 
 PER_HOST: Final = 16
 IN_ALL: Final = 128
@@ -25,9 +25,14 @@ class Courier:
         self._client.close()
 
     async def __call__(self, method: Literal["PUT", "DELETE"], url: str, headers: Mapping[str, str], body: bytes) -> Posted:
-        """Send a body to a URL, once, and return the answer. Raises NotPosted."""
+        """Send a body to a URL, once, and return the answer. Raises NotPosted.
+
+        Only the status counts, so an answer whose body is too long to be read has none.
+        """
         try:
             answer = await self._client.send(Request(method=method, url=url, headers=headers, body=body))
         except OutgoingError as error:
+            if isinstance(error, TooLarge) and error.status is not None:
+                return Posted(status=error.status, headers={}, body=b"")
             raise NotPosted(error.reason, is_sent=error.is_sent) from error
         return Posted(status=answer.status, headers=answer.headers, body=answer.body)

@@ -12,7 +12,7 @@ from tests.developers.site import Site, page
 from tests.playwave.conftest import ServerMaker
 from tests.playwave.server import Server
 
-from .callers import DEVELOPER, FORBIDDEN, RIVAL, Developer, refused
+from .callers import DEVELOPER, FORBIDDEN, RIVAL, TOO_MANY, Developer, refused
 from .estate import ESTATE, GAME
 
 CLAIM: Final = f"/games/claim-ownership/{GAME}"
@@ -139,6 +139,24 @@ async def test_a_private_address_is_never_asked(developer: Developer, sites: Sit
     sites.show(url, page(DEVELOPER))
     assert refused(await developer.send("POST", CLAIM)) == NO_PAGE
     assert sites.asked(url) == 0
+
+
+@pytest.mark.parametrize("kind", ["memory"], indirect=True)
+async def test_pages_are_read_for_a_developer_ten_times_a_minute(
+    server: Server, developer: Developer, rival: Developer, sites: Site, url: str
+) -> None:
+    """Else one who has pages that answer slowly would keep others waiting for theirs, and somebody's site busy."""
+    sites.show(url, page(DEVELOPER))
+    before = sites.asked(url)
+    for _ in range(10):
+        assert refused(await rival.send("POST", CLAIM)) == NO_TAG
+    late = await rival.send("POST", CLAIM)
+    assert refused(late) == TOO_MANY
+    assert late.headers["ratelimit-policy"] == '"claims_per_developer";q=10;w=60'
+    assert sites.asked(url) - before == 10
+    assert await developer.ask("POST", CLAIM) == CLAIMED
+    server.clock.advance(60)
+    assert refused(await rival.send("POST", CLAIM)) == NO_TAG
 
 
 async def test_a_site_that_is_gone_is_told_as_every_other_page_that_cannot_be_read(
