@@ -325,3 +325,17 @@ async def _run(
     }
     await app(scope, receive, send)
     return sent
+
+
+async def test_a_fault_is_told_to_developers_as_their_platform_documents_it(
+    client: httpx.AsyncClient, fake_engine: "FakeEngine"
+) -> None:
+    for status in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS):
+        fake_engine.fail("ListPublicGames", status, "INTERNAL", "secret host 10.0.0.3")
+        response = await client.get("/games")
+        assert response.status_code == 500
+        assert response.json() == {
+            "statusCode": 500,
+            "message": "An error occurred while processing your request",
+            "error": "Internal Server Error",
+        }

@@ -10,7 +10,7 @@ from PIL import Image
 from tests.images import files
 
 from .callers import bad_request, refused
-from .studio import GAME, Studio, data_uri
+from .studio import GAME, PNG, Studio, data_uri, form
 
 TYPES: Final = {"JPEG": "image/jpeg", "PNG": "image/png", "GIF": "image/gif", "WEBP": "image/webp"}
 DAMAGED: Final = "Image file is damaged or incomplete"
@@ -76,6 +76,15 @@ async def test_what_is_no_picture_makes_no_game(memory_studio: Studio, data: byt
     before = await memory_studio.mine()
     assert refused(await send(memory_studio, data, as_text=as_text)) == bad_request(message)
     assert await memory_studio.mine() == before
+
+
+async def test_a_text_may_have_five_megabytes_to_the_byte(memory_studio: Studio) -> None:
+    most = PNG + bytes(5 * 1024 * 1024 - len(PNG))
+    alone = (await memory_studio.registered())["imageUrl"]
+    for sent in ({"base64Image": data_uri(most)}, {"base64Image": data_uri(most), "base64CoverImage": data_uri(most)}):
+        assert (await memory_studio.developer.ask("POST", "/games", json=GAME | sent))["imageUrl"] == alone
+        in_a_form = form([*((name, text, None) for name, text in (GAME | sent).items())])
+        assert (await memory_studio.send(in_a_form)).json()["imageUrl"] == alone
 
 
 async def test_a_file_may_be_larger_than_a_text_but_not_than_the_limit(memory_studio: Studio) -> None:

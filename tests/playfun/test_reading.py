@@ -158,6 +158,18 @@ class TestTheList:
         assert names((await visitor.ask("/games?query=AWESOME&sortBy=name&sort=asc"))["games"]) == ["Awesome Game", "Chess"]
         assert (await visitor.ask("/games?query=secret"))["total"] == 0
 
+    async def test_a_page_has_fifty_games_unless_another_number_is_asked_for(
+        self, server: Server, visitor: Visitor, developer: Developer
+    ) -> None:
+        await server.engine.estate.apply([_game(number, f"Game {number}") for number in range(10, 70)])
+        for engine in server.engines:
+            await engine.estate.refresh()
+        told = await visitor.ask("/games")
+        assert (len(told["games"]), told["hasMore"], told["total"]) == (50, True, 65)
+        assert len((await visitor.ask("/games?limit=100"))["games"]) == 65
+        assert len(await developer.ask("GET", "/games/me")) == 50
+        assert len(await developer.ask("GET", "/games/me?limit=100")) == 64
+
     async def test_tokens_are_told_to_who_asks(self, visitor: Visitor) -> None:
         assert "tokens" not in (await visitor.ask("/games"))["games"][0]
         told = await visitor.ask("/games?include_extra=true")

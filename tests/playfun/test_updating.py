@@ -147,6 +147,39 @@ class TestVersions:
         assert {name: game[name] for name in said} == said
 
 
+async def test_a_split_names_users_in_every_documented_form_and_who_is_named_twice_gets_both_parts(studio: Studio) -> None:
+    made = await studio.registered()
+    await studio.prove(made["id"])
+    wallet, account = "9qdvVLY3vLhmvV7uBkLJsQKcHDjxhoUWJ9uZASYEfwwC", "0x" + "aB" * 20
+    twice = {
+        "sol": [f"sol:{wallet}", f"solana:{wallet}"],
+        "eth": [f"eth:{account}", f"ethereum:{account.lower()}"],
+        "mail": ["email:User@example.com", "email:user@example.com"],
+        "handle": ["twitter:Username", "x:@username"],
+    }
+    split = {"did:privy:abc123": 1000, DEVELOPER: 1000} | {name: 1000 for names in twice.values() for name in names}
+    held = (await studio.change(made["id"], {"orgRewardsSplit": split})).json()["orgRewardsSplit"]
+    assert sorted(held.values()) == [1000, 1000, 2000, 2000, 2000, 2000]
+    assert held[DEVELOPER] == 1000
+    for wrong, message in (
+        ({DEVELOPER: 9999}, "Total org rewards split must equal 10000 bps"),
+        ({DEVELOPER: 10_001}, "Total org rewards split exceeds 10000 bps"),
+        ({DEVELOPER: 0}, "Total org rewards split must equal 10000 bps"),
+        ({"invalid-id": 10_000}, "Unable to resolve playerId: invalid-id"),
+        ({made["id"]: 10_000}, f"Unable to resolve playerId: {made['id']}"),
+    ):
+        told = await studio.change(made["id"], {"name": "Half", "orgRewardsSplit": wrong})
+        assert refused(told) == bad_request(message)
+    assert await current(studio, made["id"]) == made | {
+        "orgRewardsSplit": held,
+        "ownerId": DEVELOPER,
+        "ownershipValidated": True,
+        "updatedAt": (await current(studio, made["id"]))["updatedAt"],
+    }
+    emptied = (await studio.change(made["id"], {"orgRewardsSplit": {}})).json()
+    assert emptied["orgRewardsSplit"] == {DEVELOPER: 10_000}
+
+
 async def test_a_split_is_overridden_until_the_owner_is_proven_and_goes_with_the_proof(studio: Studio) -> None:
     made = await studio.registered()
     split = {DEVELOPER: 4000, "email:artist@example.com": 6000}
