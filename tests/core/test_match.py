@@ -83,6 +83,19 @@ class TestJoining:
         match = with_players(match_of(), Bank(1_000), "a", "b", "c", "d")
         assert isinstance(joined(match, "e", "e", "e", now_ms=NOW_MS), MatchFull)
 
+    def test_takes_the_place_of_who_is_on_the_way_out(self) -> None:
+        match = with_players(match_of(players_max=2), Bank(1_000), "a", "b")
+        for number in range(2):
+            leaving = left(match, match.seats[-1].user_id, now_ms=NOW_MS)
+            assert isinstance(leaving, Match)
+            after = joined(leaving, f"c{number}", "c", "c", now_ms=NOW_MS)
+            assert isinstance(after, Match)
+            match = after
+        assert [seat.user_id for seat in match.seats] == ["a", "b", "c0", "c1"]
+        leaving = left(match, "c1", now_ms=NOW_MS)
+        assert isinstance(leaving, Match)
+        assert isinstance(joined(leaving, "d", "d", "d", now_ms=NOW_MS), MatchFull)  # the record is bounded
+
     def test_after_the_start_is_refused(self) -> None:
         match = live(match_of(), Bank(1_000), "a", "b")
         assert isinstance(joined(match, "c", "c", "c", now_ms=NOW_MS), WrongMatchState)

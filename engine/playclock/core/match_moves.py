@@ -1,5 +1,7 @@
 """What players, operators and time do to a match. Money follows: see `playclock.core.escrow`."""
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from playclock.core.escrow import Outcome, Step, after, closed, progressed
@@ -20,6 +22,9 @@ from playclock.core.match import (
 )
 from playclock.core.results import finished_if_all_played, result_of_submissions, with_result
 from playclock.errors import AlreadyJoined, EngineError, MatchFull, PlayerNotFound, TooFewPlayers, WrongMatchState
+
+SEATS_PER_PLACE: Final = 2
+"""How many seats a match may have for each place: besides who plays, those whose fee cannot be let go at the moment."""
 
 
 def advance(match: Match, rules: MatchRules, *, now_ms: int) -> Match:
@@ -59,10 +64,16 @@ def joined(match: Match, user_id: str, team_id: str, account_id: str, *, now_ms:
         return match if is_same else AlreadyJoined("the user has joined with another team or account, or is leaving")
     if match.state is not MatchState.CREATED:
         return wrong_state(match, "the match has begun, or is over")
-    if len(match.seats) >= match.terms.players_max:
+    if _is_full(match):
         return MatchFull("the match has as many players as it can have", players_max=match.terms.players_max)
     seat = Seat(number=match.joins, user_id=user_id, team_id=team_id, account_id=account_id, state=SeatState.JOINING)
     return progressed(replace(match, seats=(*match.seats, seat), joins=match.joins + 1), now_ms=now_ms)
+
+
+def _is_full(match: Match) -> bool:
+    """Whether nobody else can join. Who is on the way out takes no place, but the record is bounded."""
+    staying = sum(seat.state is not SeatState.LEAVING for seat in match.seats)
+    return staying >= match.terms.players_max or len(match.seats) >= SEATS_PER_PLACE * match.terms.players_max
 
 
 def left(match: Match, user_id: str, *, now_ms: int) -> Match | EngineError:
