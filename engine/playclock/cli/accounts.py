@@ -1,26 +1,22 @@
 """`playclock accounts`: what is in an account, and putting more in."""
 
-import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 import click
 from google.protobuf.json_format import MessageToDict
 
 from playclock.cli.engines import RemoteEngine
-from playclock.cli.options import engine_option, json_option, token_option
+from playclock.cli.options import operator_options
 from playclock.cli.printing import amount, print_json, print_table
-from playclock.cli.remote import CALL_SEC, authorization, calling
+from playclock.cli.remote import CALL_SEC, ask, authorization
 from playclock.cli.teaching import example
 from playclock.v1.account_service_pb2 import Account, GetAccountRequest, ReverseTopUpRequest, TopUpAccountRequest
 from playclock.v1.account_service_pb2_grpc import AccountServiceStub
 
 if TYPE_CHECKING:
     from playclock.v1.account_service_pb2_grpc import AccountServiceAsyncStub
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-Answer = TypeVar("Answer")
 
 
 @click.group(
@@ -30,13 +26,9 @@ def accounts() -> None:
     """Show accounts and top them up."""
 
 
-def _operator_options(command: Command) -> Command:
-    return engine_option(token_option(json_option(command)))
-
-
 @accounts.command(epilog=example("playclock accounts show cafe-1"))
 @click.argument("account_id", metavar="ID")
-@_operator_options
+@operator_options
 def show(*, account_id: str, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """Show an account."""
 
@@ -44,7 +36,7 @@ def show(*, account_id: str, engine: RemoteEngine, token: str | None, as_json: b
         request = GetAccountRequest(account_id=account_id)
         return (await service.GetAccount(request, metadata=authorization(token), timeout=CALL_SEC)).account
 
-    _print(_call(engine, get), as_json=as_json)
+    _print(ask(engine, AccountServiceStub, get), as_json=as_json)
 
 
 @accounts.command(name="top-up", epilog=example("playclock accounts top-up cafe-1 100000000 --request-id invoice-2026-11"))
@@ -53,7 +45,7 @@ def show(*, account_id: str, engine: RemoteEngine, token: str | None, as_json: b
 @click.option(
     "--request-id", metavar="TEXT", help="Makes a repeat safe: one with the same id changes nothing. Default: random."
 )
-@_operator_options
+@operator_options
 def top_up(
     *, account_id: str, amount_micros: int, request_id: str | None, engine: RemoteEngine, token: str | None, as_json: bool
 ) -> None:
@@ -66,14 +58,14 @@ def top_up(
         answer = await service.TopUpAccount(request, metadata=authorization(token), timeout=CALL_SEC)
         return answer.account, answer.transfer_id
 
-    account, transfer_id = _call(engine, credit)
+    account, transfer_id = ask(engine, AccountServiceStub, credit)
     _print(account, as_json=as_json, transfer_id=transfer_id)
 
 
 @accounts.command(epilog=example("playclock accounts reverse cafe-1 topup/cafe-1/0123456789abcdef0123456789abcdef"))
 @click.argument("account_id", metavar="ID")
 @click.argument("transfer_id", metavar="TRANSFER")
-@_operator_options
+@operator_options
 def reverse(*, account_id: str, transfer_id: str, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """Take a top-up back, as far as nothing of it is held or spent."""
 
@@ -82,16 +74,8 @@ def reverse(*, account_id: str, transfer_id: str, engine: RemoteEngine, token: s
         answer = await service.ReverseTopUp(request, metadata=authorization(token), timeout=CALL_SEC)
         return answer.account, answer.transfer_id
 
-    account, reversal_id = _call(engine, take_back)
+    account, reversal_id = ask(engine, AccountServiceStub, take_back)
     _print(account, as_json=as_json, transfer_id=reversal_id)
-
-
-def _call(engine: RemoteEngine, call: Callable[["AccountServiceAsyncStub"], Awaitable[Answer]]) -> Answer:
-    async def connected() -> Answer:
-        async with calling(engine) as channel:
-            return await call(AccountServiceStub(channel))
-
-    return asyncio.run(connected())
 
 
 _ROWS: Final[dict[str, Callable[[Account], str]]] = {

@@ -1,16 +1,15 @@
 """`playclock deliveries`: what games' servers were not told of their matches, and the power to tell it again."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 import click
 from google.protobuf.json_format import MessageToDict
 
 from playclock.cli.engines import RemoteEngine
-from playclock.cli.options import engine_option, json_option, token_option
+from playclock.cli.options import engine_option, operator_options, token_option
 from playclock.cli.printing import moment, print_json, print_table
-from playclock.cli.remote import CALL_SEC, authorization, calling
+from playclock.cli.remote import CALL_SEC, ask, authorization
 from playclock.cli.teaching import example
 from playclock.v1.delivery_service_pb2 import (
     Delivery,
@@ -24,8 +23,6 @@ from playclock.v1.delivery_service_pb2_grpc import DeliveryServiceStub
 if TYPE_CHECKING:
     from playclock.v1.delivery_service_pb2_grpc import DeliveryServiceAsyncStub
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-Answer = TypeVar("Answer")
 
 PAGE_SIZE: Final = 1_000
 _LISTED: Final = {"pending": Delivery.STATE_PENDING, "dead": Delivery.STATE_DEAD}
@@ -36,15 +33,11 @@ def deliveries() -> None:
     """List, show and replay what games' servers are told of matches."""
 
 
-def _operator_options(command: Command) -> Command:
-    return engine_option(token_option(json_option(command)))
-
-
 @deliveries.command(name="list", epilog=example("playclock deliveries list --state dead --client super-game"))
 @click.option("--client", default="", metavar="ID", help="Only this match client's.")
 @click.option("--state", type=click.Choice(list(_LISTED)), help="Only those in this state; both where none is named.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
-@_operator_options
+@operator_options
 def list_deliveries(
     *, client: str, state: str | None, limit: int, engine: RemoteEngine, token: str | None, as_json: bool
 ) -> None:
@@ -62,12 +55,12 @@ def list_deliveries(
             if not page.next_page_token or len(found) >= limit:
                 return found[:limit]
 
-    _print(_call(engine, collect), as_json=as_json)
+    _print(ask(engine, DeliveryServiceStub, collect), as_json=as_json)
 
 
 @deliveries.command(epilog=example("playclock deliveries show 550e8400-e29b-41d4-a716-446655440000"))
 @click.argument("delivery_id", metavar="ID")
-@_operator_options
+@operator_options
 def show(*, delivery_id: str, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """Show a delivery, in whatever state."""
 
@@ -75,12 +68,12 @@ def show(*, delivery_id: str, engine: RemoteEngine, token: str | None, as_json: 
         request = GetDeliveryRequest(delivery_id=delivery_id)
         return [(await service.GetDelivery(request, metadata=authorization(token), timeout=CALL_SEC)).delivery]
 
-    _print(_call(engine, get), as_json=as_json)
+    _print(ask(engine, DeliveryServiceStub, get), as_json=as_json)
 
 
 @deliveries.command(epilog=example("playclock deliveries replay 550e8400-e29b-41d4-a716-446655440000"))
 @click.argument("delivery_ids", metavar="ID...", nargs=-1, required=True)
-@_operator_options
+@operator_options
 def replay(*, delivery_ids: Sequence[str], engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """Send again what was delivered or given up. A match that is off stays so: it is told again, and called off again."""
 
@@ -92,7 +85,7 @@ def replay(*, delivery_ids: Sequence[str], engine: RemoteEngine, token: str | No
             found.append(answer.delivery)
         return found
 
-    _print(_call(engine, again), as_json=as_json)
+    _print(ask(engine, DeliveryServiceStub, again), as_json=as_json)
 
 
 @deliveries.command(epilog=example("playclock deliveries resume super-game"))
@@ -106,15 +99,8 @@ def resume(*, client: str, engine: RemoteEngine, token: str | None) -> None:
         request = ResumeDeliveriesRequest(client_id=client)
         return (await service.ResumeDeliveries(request, metadata=authorization(token), timeout=CALL_SEC)).was_silenced
 
-    click.echo(f"{client} hears of matches again" if _call(engine, call) else f"{client} has not answered 410")
-
-
-def _call(engine: RemoteEngine, call: Callable[["DeliveryServiceAsyncStub"], Awaitable[Answer]]) -> Answer:
-    async def connected() -> Answer:
-        async with calling(engine) as channel:
-            return await call(DeliveryServiceStub(channel))
-
-    return asyncio.run(connected())
+    was_silenced = ask(engine, DeliveryServiceStub, call)
+    click.echo(f"{client} hears of matches again" if was_silenced else f"{client} has not answered 410")
 
 
 _COLUMNS: Final[dict[str, Callable[[Delivery], str]]] = {

@@ -1,18 +1,17 @@
 """`playclock games`: list, show, create, hide and delete the games of the catalogue."""
 
-import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import MessageToDict
 
 from playclock.cli.engines import RemoteEngine
-from playclock.cli.options import engine_option, json_option, token_option
+from playclock.cli.options import operator_options
 from playclock.cli.printing import moment, print_json, print_table
-from playclock.cli.remote import CALL_SEC, authorization, calling
+from playclock.cli.remote import CALL_SEC, ask, authorization
 from playclock.cli.teaching import example
 from playclock.v1.catalog_service_pb2 import (
     CreateGameRequest,
@@ -27,8 +26,6 @@ from playclock.v1.catalog_service_pb2_grpc import CatalogServiceStub
 if TYPE_CHECKING:
     from playclock.v1.catalog_service_pb2_grpc import CatalogServiceAsyncStub
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-Answer = TypeVar("Answer")
 
 GAME: Final = "3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d"
 SORTS: Final = {
@@ -49,10 +46,6 @@ def games() -> None:
     """Keep the games of the catalogue. A change is in force on every engine within a second."""
 
 
-def _operator_options(command: Command) -> Command:
-    return engine_option(token_option(json_option(command)))
-
-
 @games.command(name="list", epilog=example("playclock games list", "playclock games list --search party --all --json"))
 @click.option("--search", default="", metavar="TEXT", help="Only games whose name or description contains it.")
 @click.option("--sort", type=click.Choice(list(SORTS)), default="name", show_default=True, help="What to sort by.")
@@ -62,7 +55,7 @@ def _operator_options(command: Command) -> Command:
 @click.option("--all", "with_hidden", is_flag=True, help="Also hidden ones.")
 @click.option("--limit", type=click.IntRange(1, 100), default=50, show_default=True, help="At most so many.")
 @click.option("--offset", type=click.IntRange(0, 2**31 - 1), default=0, help="Skip so many.")
-@_operator_options
+@operator_options
 def list_games(
     *,
     search: str,
@@ -93,7 +86,7 @@ def list_games(
         answer = await service.ListGames(request, metadata=authorization(token), timeout=CALL_SEC)
         return list(answer.games), answer.total_size
 
-    found, total = _call(engine, call)
+    found, total = ask(engine, CatalogServiceStub, call)
     if as_json:
         print_json([_fields(game) for game in found])
     else:
@@ -104,7 +97,7 @@ def list_games(
 
 @games.command(epilog=example(f"playclock games show {GAME}", "playclock games show 123 --json"))
 @click.argument("game", metavar="ID|NUMBER")
-@_operator_options
+@operator_options
 def show(*, game: str, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """Show the game of that id or number."""
     request = GetGameRequest(game_number=int(game)) if _is_number(game) else GetGameRequest(game_id=game)
@@ -112,7 +105,7 @@ def show(*, game: str, engine: RemoteEngine, token: str | None, as_json: bool) -
     async def call(service: "CatalogServiceAsyncStub") -> Game:
         return (await service.GetGame(request, metadata=authorization(token), timeout=CALL_SEC)).game
 
-    _print(_call(engine, call), as_json=as_json)
+    _print(ask(engine, CatalogServiceStub, call), as_json=as_json)
 
 
 @games.command(epilog=example("playclock games create 'Champagne Party' --play-url https://game.example.com/play"))
@@ -127,7 +120,7 @@ def show(*, game: str, engine: RemoteEngine, token: str | None, as_json: bool) -
 @click.option(
     "--request-id", metavar="TEXT", help="Makes a repeat safe: one with the same id creates no other game. Default: random."
 )
-@_operator_options
+@operator_options
 def create(*, request_id: str | None, engine: RemoteEngine, token: str | None, as_json: bool, **fields: Any) -> None:  # noqa: ANN401
     """Create a game called NAME. Its servers' key comes from `playclock keys create game/ID`."""
     request = CreateGameRequest(game=Game(**fields), request_id=request_id or secrets.token_hex(16))
@@ -135,29 +128,29 @@ def create(*, request_id: str | None, engine: RemoteEngine, token: str | None, a
     async def call(service: "CatalogServiceAsyncStub") -> Game:
         return (await service.CreateGame(request, metadata=authorization(token), timeout=CALL_SEC)).game
 
-    _print(_call(engine, call), as_json=as_json)
+    _print(ask(engine, CatalogServiceStub, call), as_json=as_json)
 
 
 @games.command(epilog=example(f"playclock games hide {GAME}"))
 @click.argument("game_id", metavar="ID")
-@_operator_options
+@operator_options
 def hide(*, game_id: str, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """Keep a game from everybody: nothing new opens, sessions that run go on."""
-    _print(_call(engine, _hiding(game_id, token, hidden=True)), as_json=as_json)
+    _print(ask(engine, CatalogServiceStub, _hiding(game_id, token, hidden=True)), as_json=as_json)
 
 
 @games.command(epilog=example(f"playclock games unhide {GAME}"))
 @click.argument("game_id", metavar="ID")
-@_operator_options
+@operator_options
 def unhide(*, game_id: str, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """Take back what `hide` did. A game that its owner keeps out of lists stays out of them."""
-    _print(_call(engine, _hiding(game_id, token, hidden=False)), as_json=as_json)
+    _print(ask(engine, CatalogServiceStub, _hiding(game_id, token, hidden=False)), as_json=as_json)
 
 
 @games.command(epilog=example(f"playclock games delete {GAME} --yes"))
 @click.argument("game_id", metavar="ID")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_operator_options
+@operator_options
 def delete(*, game_id: str, yes: bool, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """Delete a game for good: its id and number are never given again, nothing new opens, sessions that run go on."""
     if not yes:
@@ -167,7 +160,7 @@ def delete(*, game_id: str, yes: bool, engine: RemoteEngine, token: str | None, 
         request = DeleteGameRequest(game_id=game_id)
         return (await service.DeleteGame(request, metadata=authorization(token), timeout=CALL_SEC)).game
 
-    _print(_call(engine, call), as_json=as_json)
+    _print(ask(engine, CatalogServiceStub, call), as_json=as_json)
 
 
 def _hiding(game_id: str, token: str | None, *, hidden: bool) -> "Callable[[CatalogServiceAsyncStub], Awaitable[Game]]":
@@ -178,14 +171,6 @@ def _hiding(game_id: str, token: str | None, *, hidden: bool) -> "Callable[[Cata
         return (await service.UpdateGame(request, metadata=authorization(token), timeout=CALL_SEC)).game
 
     return call
-
-
-def _call(engine: RemoteEngine, call: Callable[["CatalogServiceAsyncStub"], Awaitable[Answer]]) -> Answer:
-    async def connected() -> Answer:
-        async with calling(engine) as channel:
-            return await call(CatalogServiceStub(channel))
-
-    return asyncio.run(connected())
 
 
 def _is_number(text: str) -> bool:

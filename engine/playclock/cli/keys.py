@@ -1,8 +1,7 @@
 """`playclock keys`: create, list, rotate, expire and revoke the keys by which callers prove who they are."""
 
-import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -10,9 +9,9 @@ from google.protobuf.json_format import MessageToDict
 
 from playclock.cli.durations import DURATION
 from playclock.cli.engines import RemoteEngine
-from playclock.cli.options import engine_option, json_option, token_option
+from playclock.cli.options import operator_options
 from playclock.cli.printing import moment, print_json, print_table
-from playclock.cli.remote import CALL_SEC, authorization, calling
+from playclock.cli.remote import CALL_SEC, ask, authorization
 from playclock.cli.signing_keys import rotate_signing
 from playclock.cli.teaching import example
 from playclock.v1.key_service_pb2 import (
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from playclock.v1.key_service_pb2_grpc import KeyServiceAsyncStub
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Answer = TypeVar("Answer")
 
 GAME: Final = "game/3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d"
 KEY_ID: Final = "key_0123456789abcdef"
@@ -55,10 +53,6 @@ def keys() -> None:
 keys.add_command(rotate_signing)
 
 
-def _operator_options(command: Command) -> Command:
-    return engine_option(token_option(json_option(command)))
-
-
 def _request_id_option(command: Command) -> Command:
     return click.option(
         "--request-id", metavar="TEXT", help="Makes a repeat safe: one with the same id creates no other key. Default: random."
@@ -70,7 +64,7 @@ def _request_id_option(command: Command) -> Command:
 @click.option("--label", default="", metavar="TEXT", help="What the key is for, in your words.")
 @click.option("--expires", type=DURATION, help="Let it end by itself, such as 90d or 12h. Default: never.")
 @_request_id_option
-@_operator_options
+@operator_options
 def create(
     *,
     owner: str,
@@ -90,14 +84,14 @@ def create(
         answer = await service.CreateKey(request, metadata=authorization(token), timeout=CALL_SEC)
         return answer.key, answer.secret
 
-    key, secret = _call(engine, call)
+    key, secret = ask(engine, KeyServiceStub, call)
     _print_new(key, secret, as_json=as_json)
 
 
 @keys.command(name="list", epilog=example("playclock keys list", f"playclock keys list {GAME} --json"))
 @click.argument("owner", metavar="[KIND/ID]", default="")
 @click.option("--all", "with_ended", is_flag=True, help="Also those that have expired or were revoked.")
-@_operator_options
+@operator_options
 def list_keys(*, owner: str, with_ended: bool, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """List keys, newest first, without their secrets. When one was last used is told to the hour."""
 
@@ -105,7 +99,7 @@ def list_keys(*, owner: str, with_ended: bool, engine: RemoteEngine, token: str 
         answer = await service.ListKeys(ListKeysRequest(owner=owner), metadata=authorization(token), timeout=CALL_SEC)
         return [key for key in answer.keys if with_ended or key.state == Key.STATE_ALIVE]
 
-    found = _call(engine, call)
+    found = ask(engine, KeyServiceStub, call)
     if as_json:
         print_json([_fields(key) for key in found])
     else:
@@ -117,7 +111,7 @@ def list_keys(*, owner: str, with_ended: bool, engine: RemoteEngine, token: str 
 @click.option("--overlap", type=DURATION, help="How long the old key goes on, at most 90d; 0s ends it at once. Default: 24h.")
 @click.option("--expires", type=DURATION, help="Let the new one end by itself, such as 90d. Default: never.")
 @_request_id_option
-@_operator_options
+@operator_options
 def rotate(
     *,
     key_id: str,
@@ -137,7 +131,7 @@ def rotate(
         answer = await service.RotateKey(request, metadata=authorization(token), timeout=CALL_SEC)
         return answer.key, answer.secret, answer.previous
 
-    key, secret, previous = _call(engine, call)
+    key, secret, previous = ask(engine, KeyServiceStub, call)
     _print_new(key, secret, as_json=as_json, previous=previous)
 
 
@@ -145,7 +139,7 @@ def rotate(
 @click.argument("key_id", metavar="KEY")
 @click.option("--in", "after", type=DURATION, help="When, such as 12h.")
 @click.option("--never", is_flag=True, help="Take its end away.")
-@_operator_options
+@operator_options
 def expire(*, key_id: str, after: int | None, never: bool, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """Give KEY another end, as long as it is alive."""
     if (after is None) is not never:
@@ -155,23 +149,23 @@ def expire(*, key_id: str, after: int | None, never: bool, engine: RemoteEngine,
         request = ExpireKeyRequest(key_id=key_id, after_sec=after)
         return (await service.ExpireKey(request, metadata=authorization(token), timeout=CALL_SEC)).key
 
-    _print(_call(engine, call), as_json=as_json)
+    _print(ask(engine, KeyServiceStub, call), as_json=as_json)
 
 
 @keys.command(epilog=example(f"playclock keys revoke {KEY_ID}"))
 @click.argument("key_id", metavar="KEY")
-@_operator_options
+@operator_options
 def revoke(*, key_id: str, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """End KEY at once and for good."""
 
     async def call(service: "KeyServiceAsyncStub") -> Key:
         return (await service.RevokeKey(RevokeKeyRequest(key_id=key_id), metadata=authorization(token), timeout=CALL_SEC)).key
 
-    _print(_call(engine, call), as_json=as_json)
+    _print(ask(engine, KeyServiceStub, call), as_json=as_json)
 
 
 @keys.command(epilog=example("playclock keys reseal"))
-@_operator_options
+@operator_options
 def reseal(*, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """Encrypt all secrets in the store under the engine's current master key, in one step.
 
@@ -181,19 +175,11 @@ def reseal(*, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     async def call(service: "KeyServiceAsyncStub") -> int:
         return (await service.ResealKeys(ResealKeysRequest(), metadata=authorization(token), timeout=CALL_SEC)).resealed
 
-    resealed = _call(engine, call)
+    resealed = ask(engine, KeyServiceStub, call)
     if as_json:
         print_json({"resealed": resealed})
     else:
         click.echo(f"resealed {resealed} secrets" if resealed else "nothing to reseal")
-
-
-def _call(engine: RemoteEngine, call: Callable[["KeyServiceAsyncStub"], Awaitable[Answer]]) -> Answer:
-    async def connected() -> Answer:
-        async with calling(engine) as channel:
-            return await call(KeyServiceStub(channel))
-
-    return asyncio.run(connected())
 
 
 _COLUMNS: Final[dict[str, Callable[[Key], str]]] = {

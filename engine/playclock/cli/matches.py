@@ -1,17 +1,16 @@
 """`playclock matches`: an operator's look at matches, and the power to call one off."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from playclock.cli.engines import RemoteEngine
-from playclock.cli.options import engine_option, json_option, token_option
+from playclock.cli.options import operator_options
 from playclock.cli.printing import amount, moment, print_json, print_table
-from playclock.cli.remote import CALL_SEC, authorization, calling
+from playclock.cli.remote import CALL_SEC, ask, authorization
 from playclock.cli.teaching import example
 from playclock.v1.match_service_pb2 import CancelMatchRequest, GetMatchRequest, ListMatchesRequest, Match, MatchPlayer
 from playclock.v1.match_service_pb2_grpc import MatchServiceStub
@@ -19,8 +18,6 @@ from playclock.v1.match_service_pb2_grpc import MatchServiceStub
 if TYPE_CHECKING:
     from playclock.v1.match_service_pb2_grpc import MatchServiceAsyncStub
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-Answer = TypeVar("Answer")
 
 PAGE_SIZE: Final = 1_000
 STATES: Final = tuple(name.removeprefix("STATE_").lower() for name, number in Match.State.items() if number)
@@ -31,17 +28,13 @@ def matches() -> None:
     """List, show and cancel matches of a running engine."""
 
 
-def _operator_options(command: Command) -> Command:
-    return engine_option(token_option(json_option(command)))
-
-
 @matches.command(name="list", epilog=example("playclock matches list --client super-game --state live --json"))
 @click.option("--game", default="", metavar="ID", help="Only this game's matches.")
 @click.option("--client", default="", metavar="ID", help="Only this match client's.")
 @click.option("--user", default="", metavar="UUID", help="Only those in which this user is.")
 @click.option("--state", type=click.Choice(STATES), help="Only those in this state.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
-@_operator_options
+@operator_options
 def list_matches(
     *,
     game: str,
@@ -68,7 +61,7 @@ def list_matches(
             if not page.next_page_token or len(found) >= limit:
                 return found[:limit]
 
-    found = _call(engine, collect)
+    found = ask(engine, MatchServiceStub, collect)
     if as_json:
         print_json([_fields(match) for match in found])
     else:
@@ -77,7 +70,7 @@ def list_matches(
 
 @matches.command(epilog=example("playclock matches show 600f369851f450dd3ecb0035"))
 @click.argument("match_id", metavar="ID")
-@_operator_options
+@operator_options
 def show(*, match_id: str, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """Show a match and its players."""
 
@@ -85,12 +78,12 @@ def show(*, match_id: str, engine: RemoteEngine, token: str | None, as_json: boo
         answer = await service.GetMatch(GetMatchRequest(match_id=match_id), metadata=authorization(token), timeout=CALL_SEC)
         return answer.match
 
-    _print_match(_call(engine, get), as_json=as_json)
+    _print_match(ask(engine, MatchServiceStub, get), as_json=as_json)
 
 
 @matches.command(epilog=example("playclock matches cancel 600f369851f450dd3ecb0035"))
 @click.argument("match_id", metavar="ID")
-@_operator_options
+@operator_options
 def cancel(*, match_id: str, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """Cancel a match that is not over: all fees go back."""
 
@@ -98,15 +91,7 @@ def cancel(*, match_id: str, engine: RemoteEngine, token: str | None, as_json: b
         request = CancelMatchRequest(match_id=match_id)
         return (await service.CancelMatch(request, metadata=authorization(token), timeout=CALL_SEC)).match
 
-    _print_match(_call(engine, call_off), as_json=as_json)
-
-
-def _call(engine: RemoteEngine, call: Callable[["MatchServiceAsyncStub"], Awaitable[Answer]]) -> Answer:
-    async def connected() -> Answer:
-        async with calling(engine) as channel:
-            return await call(MatchServiceStub(channel))
-
-    return asyncio.run(connected())
+    _print_match(ask(engine, MatchServiceStub, call_off), as_json=as_json)
 
 
 def _state(match: Match) -> str:

@@ -233,6 +233,11 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def operator_options(command: Command) -> Command:
+    """Add what every call of an operator takes: the engine's address and trust, --token and --json."""
+    return engine_option(token_option(json_option(command)))
+
+
 def require_http() -> None:
     """Raise Failure unless the packages of the HTTP facade are installed."""
     if any(importlib.util.find_spec(package) is None for package in HTTP_PACKAGES):

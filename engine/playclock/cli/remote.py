@@ -1,8 +1,9 @@
 """An engine elsewhere, as a client reaches it."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, TypeVar
 
 import grpc
 import grpc.aio
@@ -11,6 +12,9 @@ from playclock.cli.engines import RemoteEngine
 from playclock.cli.failures import UsageFailure
 from playclock.cli.rpc_failures import told_in_sentences
 from playclock.tomltable import is_token
+
+Stub = TypeVar("Stub")
+Answer = TypeVar("Answer")
 
 CALL_SEC: Final = 10.0
 """How long one call may take."""
@@ -51,3 +55,13 @@ async def calling(engine: RemoteEngine) -> AsyncIterator[grpc.aio.Channel]:
     with told_in_sentences(str(engine)):
         async with open_channel(engine) as channel:
             yield channel
+
+
+def ask(engine: RemoteEngine, stub: Callable[[grpc.aio.Channel], Stub], calls: Callable[[Stub], Awaitable[Answer]]) -> Answer:
+    """Connect, make one call or a few to a service, and return what comes of them; a failed one is told in a sentence."""
+
+    async def connected() -> Answer:
+        async with calling(engine) as channel:
+            return await calls(stub(channel))
+
+    return asyncio.run(connected())

@@ -1,17 +1,16 @@
 """`playclock sessions`: an operator's look at live sessions, and the power to end one."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from playclock.cli.engines import RemoteEngine
-from playclock.cli.options import engine_option, json_option, token_option
+from playclock.cli.options import operator_options
 from playclock.cli.printing import amount, duration, moment, print_json, print_table
-from playclock.cli.remote import CALL_SEC, authorization, calling
+from playclock.cli.remote import CALL_SEC, ask, authorization
 from playclock.cli.teaching import example
 from playclock.v1.session_pb2 import EndReason, Session
 from playclock.v1.session_service_pb2 import GetSessionRequest, ListSessionsRequest, TerminateSessionRequest
@@ -20,8 +19,6 @@ from playclock.v1.session_service_pb2_grpc import SessionServiceStub
 if TYPE_CHECKING:
     from playclock.v1.session_service_pb2_grpc import SessionServiceAsyncStub
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-Answer = TypeVar("Answer")
 
 PAGE_SIZE: Final = 1_000
 
@@ -31,15 +28,11 @@ def sessions() -> None:
     """List, show and terminate sessions of a running engine."""
 
 
-def _operator_options(command: Command) -> Command:
-    return engine_option(token_option(json_option(command)))
-
-
 @sessions.command(name="list", epilog=example("playclock sessions list --game 3f0e8a52-6c1b-4a53-9f0e-0d1f2a3b4c5d --json"))
 @click.option("--game", default="", metavar="ID", help="Only this game's sessions.")
 @click.option("--cafe", default="", metavar="ID", help="Only this cafe's sessions.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
-@_operator_options
+@operator_options
 def list_sessions(*, game: str, cafe: str, limit: int, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """List live sessions, in no particular order."""
 
@@ -54,7 +47,7 @@ def list_sessions(*, game: str, cafe: str, limit: int, engine: RemoteEngine, tok
             if not page.next_page_token or len(found) >= limit:
                 return found[:limit]
 
-    found = _call(engine, collect)
+    found = ask(engine, SessionServiceStub, collect)
     if as_json:
         print_json([_fields(session) for session in found])
     else:
@@ -63,7 +56,7 @@ def list_sessions(*, game: str, cafe: str, limit: int, engine: RemoteEngine, tok
 
 @sessions.command(epilog=example("playclock sessions show gs_550e8400-e29b-41d4-a716-446655440000"))
 @click.argument("game_session_id", metavar="ID")
-@_operator_options
+@operator_options
 def show(*, game_session_id: str, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """Show a session, live or recently ended."""
 
@@ -71,12 +64,12 @@ def show(*, game_session_id: str, engine: RemoteEngine, token: str | None, as_js
         request = GetSessionRequest(game_session_id=game_session_id)
         return (await service.GetSession(request, metadata=authorization(token), timeout=CALL_SEC)).session
 
-    _print_session(_call(engine, get), as_json=as_json)
+    _print_session(ask(engine, SessionServiceStub, get), as_json=as_json)
 
 
 @sessions.command(epilog=example("playclock sessions terminate gs_550e8400-e29b-41d4-a716-446655440000"))
 @click.argument("game_session_id", metavar="ID")
-@_operator_options
+@operator_options
 def terminate(*, game_session_id: str, engine: RemoteEngine, token: str | None, as_json: bool) -> None:
     """End a live session at once, and show its figures."""
 
@@ -84,15 +77,7 @@ def terminate(*, game_session_id: str, engine: RemoteEngine, token: str | None, 
         request = TerminateSessionRequest(game_session_id=game_session_id)
         return (await service.TerminateSession(request, metadata=authorization(token), timeout=CALL_SEC)).session
 
-    _print_session(_call(engine, end), as_json=as_json)
-
-
-def _call(engine: RemoteEngine, call: Callable[["SessionServiceAsyncStub"], Awaitable[Answer]]) -> Answer:
-    async def connected() -> Answer:
-        async with calling(engine) as channel:
-            return await call(SessionServiceStub(channel))
-
-    return asyncio.run(connected())
+    _print_session(ask(engine, SessionServiceStub, end), as_json=as_json)
 
 
 def _state(session: Session) -> str:

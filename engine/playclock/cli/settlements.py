@@ -1,7 +1,6 @@
 """`playclock settlements`: what ended sessions came to, for people, for spreadsheets and for auditors."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -13,7 +12,7 @@ from playclock.cli.engines import RemoteEngine
 from playclock.cli.failures import Failure, UsageFailure
 from playclock.cli.options import FILE, engine_option, json_option, token_option
 from playclock.cli.printing import amount, duration, moment, print_json, print_table
-from playclock.cli.remote import CALL_SEC, authorization, calling
+from playclock.cli.remote import CALL_SEC, ask, authorization
 from playclock.cli.settlement_files import COLUMNS, fields_of, read_jsonl, write_csv, write_jsonl
 from playclock.cli.teaching import example
 from playclock.core.settlement import chain_problems
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from playclock.v1.settlement_service_pb2_grpc import SettlementServiceAsyncStub
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Answer = TypeVar("Answer")
 
 GROUPINGS: Final = ("game", "cafe", "account", "day", "month")
 PAGE_SIZE: Final = 1_000
@@ -95,7 +93,7 @@ def list_settlements(
             if not page.next_page_token or len(found) >= limit:
                 return found
 
-    found = _call(engine, collect)
+    found = ask(engine, SettlementServiceStub, collect)
     if as_json:
         print_json([fields_of(settlement) for settlement in found])
     elif as_csv:
@@ -123,7 +121,7 @@ def export(*, style: str, engine: RemoteEngine, token: str | None, **chosen: Any
             else:
                 write_jsonl(response.settlement)
 
-    _call(engine, print_all)
+    ask(engine, SettlementServiceStub, print_all)
 
 
 @settlements.command(epilog=example("playclock settlements summarize --by account --by month --time-zone Asia/Seoul"))
@@ -156,7 +154,7 @@ def summarize(
         answer = await service.SummarizeSettlements(request, metadata=authorization(token), timeout=CALL_SEC)
         return answer.summaries
 
-    summaries = _call(engine, sums)
+    summaries = ask(engine, SettlementServiceStub, sums)
     fields = [field.name for field in SettlementSummary.DESCRIPTOR.fields]
     if as_json:
         print_json([{name: getattr(summary, name) for name in fields} for summary in summaries])
@@ -180,14 +178,6 @@ def verify(*, file: Path, whole: bool) -> None:
     if problems:
         raise Failure("\n".join(problems))
     click.echo("the chain holds")
-
-
-def _call(engine: RemoteEngine, call: Callable[["SettlementServiceAsyncStub"], Awaitable[Answer]]) -> Answer:
-    async def connected() -> Answer:
-        async with calling(engine) as channel:
-            return await call(SettlementServiceStub(channel))
-
-    return asyncio.run(connected())
 
 
 def _check_one_form(*, as_csv: bool, as_json: bool) -> None:
