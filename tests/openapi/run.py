@@ -21,6 +21,7 @@ _LIMITS: Final = {
     "PLAYCLOCK_LIMITS_PLAYFUN_PER_ADDRESS": "none",
     "PLAYCLOCK_LIMITS_PLAYFUN_PLAYERS_PER_ADDRESS": "none",
     "PLAYCLOCK_LIMITS_POINT_SAVES_PER_DEVELOPER": "none",
+    "PLAYCLOCK_LIMITS_CLAIMS_PER_DEVELOPER": "none",
 }
 """Whoever tries everything guesses a lot, and would hear of nothing but that."""
 
