@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import subprocess
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -27,8 +29,17 @@ class Postgres:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about XDG_RUNTIME_DIR, which a server in a short folder does not need
             from pgserver.postgres_server import get_server
-        self._folder = tempfile.mkdtemp(prefix="pg")
-        self._server: Any = get_server(self._folder, cleanup_mode="stop")
+        for _ in range(3):
+            self._folder = tempfile.mkdtemp(prefix="pg")
+            try:
+                self._server: Any = get_server(self._folder, cleanup_mode="stop")
+            except subprocess.CalledProcessError as error:
+                # To become another user, pgserver forks, and a fork of a process with gRPC's threads dies once in a while.
+                if error.returncode != -signal.SIGSEGV:
+                    raise
+            else:
+                return
+        raise RuntimeError("initdb of PostgreSQL has died three times")
 
     def make_database(self) -> str:
         """Return the address of an empty database."""
