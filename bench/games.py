@@ -50,6 +50,7 @@ async def measure(rounds: int, sizes: Sequence[int] = SIZES) -> str:
     for size in sizes:
         found = await _measure(size, rounds)
         lines += [_cells(name, size, samples) for name, samples in found.items()]
+        lines.append(_cells("all of these", size, [sample for samples in found.values() for sample in samples]))
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     return "\n".join("  ".join(_aligned(line, widths)).rstrip() for line in lines)
 
